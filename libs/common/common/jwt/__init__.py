@@ -1,0 +1,33 @@
+"""Access tokens: issued and verified here and nowhere else (RFC 7519, 8725, 9068), with the keys behind them."""
+
+from common.jwt.claims import Claims
+from common.jwt.errors import KeyFileError, KeyPolicyError, Refusal, TokenExpired, TokenInvalid
+from common.jwt.issuer import TokenIssuer
+from common.jwt.jwks import jwks_document
+from common.jwt.jwks_cache import JWKSCache
+from common.jwt.key_files import generate_signing_key, load_signing_key
+from common.jwt.keys import ES256, RS256, SigningKey, VerifyingKey, thumbprint
+from common.jwt.sources import KeySource, StaticKeys
+from common.jwt.verifier import TokenVerifier
+
+__all__ = [
+    "ES256",
+    "RS256",
+    "Claims",
+    "JWKSCache",
+    "KeyFileError",
+    "KeyPolicyError",
+    "KeySource",
+    "Refusal",
+    "SigningKey",
+    "StaticKeys",
+    "TokenExpired",
+    "TokenInvalid",
+    "TokenIssuer",
+    "TokenVerifier",
+    "VerifyingKey",
+    "generate_signing_key",
+    "jwks_document",
+    "load_signing_key",
+    "thumbprint",
+]

@@ -1,0 +1,46 @@
+"""What can go wrong with tokens and keys; none of it says on the wire which check failed."""
+
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    """Why a token was refused: a label for logs and metrics, never part of an answer."""
+
+    SIZE = "size"
+    ENCODING = "encoding"
+    HEADER = "header"
+    KEY = "key"
+    ALGORITHM = "algorithm"
+    SIGNATURE = "signature"
+    PAYLOAD = "payload"
+    CLAIM = "claim"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    TYPE = "type"
+    TIME = "time"
+    LIFETIME = "lifetime"
+    EXPIRED = "expired"
+    UNEXPECTED = "unexpected"
+
+
+class TokenInvalid(Exception):  # noqa: N818 - reads as the outcome it is, like TokenExpired
+    """The text is not a valid access token; `reason` is for logs and metrics."""
+
+    def __init__(self, reason: Refusal) -> None:
+        super().__init__("The access token is not valid.")
+        self.reason = reason
+
+
+class TokenExpired(TokenInvalid):
+    """The token was valid until its `exp` and the leeway passed."""
+
+    def __init__(self) -> None:
+        super().__init__(Refusal.EXPIRED)
+
+
+class KeyPolicyError(ValueError):
+    """A key, or a set of keys, that must not be used; the message says why."""
+
+
+class KeyFileError(Exception):
+    """The directory of signing keys cannot be used; the message says what to do."""

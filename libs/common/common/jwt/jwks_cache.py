@@ -1,0 +1,208 @@
+"""A verifier's view of the issuer's published keys, kept fresh by one background thread per process."""
+
+import logging
+import os
+import random
+import time
+import weakref
+from collections.abc import Callable
+from threading import Condition, Thread
+from types import MappingProxyType
+
+from common.jwt.errors import KeyPolicyError
+from common.jwt.jwks import KeyMap, parse_jwks
+from common.jwt.jwks_fetch import FetchError, check_url, fetch_document
+from common.jwt.keys import VerifyingKey
+
+REFRESH_SECONDS = 60.0
+JITTER = 0.1  # of the pause, so that replicas do not ask in step
+FIRST_LOAD_RETRY_SECONDS = 1.0  # an issuer that starts beside us is up soon
+REFETCH_SECONDS = 10.0  # strangers choose the kid of a token, so unknown ones may not ask more often
+WAIT_SECONDS = 0.5
+STALE_SECONDS = 24 * 3600.0
+TIMEOUT_SECONDS = 2.0
+MAX_ABSENT_KIDS = 1024
+
+logger = logging.getLogger(__name__)
+
+
+class JWKSCache:
+    """A KeySource that asks `url` every REFRESH_SECONDS, never in the way of a request with a known key.
+
+    An unknown `kid` wakes the refresher at most once per REFETCH_SECONDS and waits for it at most
+    WAIT_SECONDS. While the issuer does not answer, or publishes a set against the key policy, the
+    last good set stays for STALE_SECONDS. The thread starts at first use in each process, so after a fork.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        refresh_seconds: float = REFRESH_SECONDS,
+        refetch_seconds: float = REFETCH_SECONDS,
+        stale_seconds: float = STALE_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = check_url(url)
+        self._refresh_seconds = refresh_seconds
+        self._refetch_seconds = refetch_seconds
+        self._stale_seconds = stale_seconds
+        self._monotonic = monotonic
+        self._keys: KeyMap = MappingProxyType({})
+        self._etag: str | None = None
+        self._loaded_at: float | None = None
+        self._last_failure: str | None = None
+        self._absent_until: dict[str, float] = {}
+        self._is_closed = False
+        self._forget_thread()
+        _forget_thread_after_fork(self)
+
+    def get(self, kid: str) -> VerifyingKey | None:
+        if self._thread is None:
+            self._start_thread()
+        return self._keys.get(kid) or self._get_unknown(kid)
+
+    def warm(self, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
+        """Start the thread, wait for its first answer, and return whether there are keys now."""
+        if self._thread is None:
+            self._start_thread()
+        with self._changed:
+            self._changed.wait_for(lambda: self._attempts > 0, timeout=timeout_seconds)
+        return self.is_loaded
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a set has ever been loaded; before that no token can be judged."""
+        return self._loaded_at is not None
+
+    @property
+    def age_seconds(self) -> float | None:
+        """Seconds since the issuer last confirmed the keys; None before the first time."""
+        return None if self._loaded_at is None else self._monotonic() - self._loaded_at
+
+    def close(self) -> None:
+        """Stop the thread; the keys at hand stay usable."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.join(TIMEOUT_SECONDS)
+
+    def refresh(self) -> bool:
+        """Ask the issuer now, in this thread; return whether it confirmed or replaced the keys. Never raises."""
+        try:
+            fetched = fetch_document(self._url, self._etag, TIMEOUT_SECONDS)
+            if fetched.document is not None:
+                self._keys = parse_jwks(fetched.document)
+        except (FetchError, KeyPolicyError) as error:
+            self._note_failure(str(error))
+            return False
+        except Exception as error:
+            # The thread must outlive surprises: without it a withdrawn key would stay valid.
+            logger.exception("jwks_refresh_crashed")
+            self._note_failure(type(error).__name__)
+            return False
+        self._note_success(fetched.etag)
+        return True
+
+    def _get_unknown(self, kid: str) -> VerifyingKey | None:
+        now = self._monotonic()
+        if self._absent_until.get(kid, now) > now:
+            return None
+        self._await_refresh()
+        key = self._keys.get(kid)
+        if key is None:
+            self._remember_absent(kid, now + self._refresh_seconds)
+        return key
+
+    def _await_refresh(self) -> None:
+        """Wait until WAIT_SECONDS after the start of a refresh, which may have been started by another token."""
+        with self._changed:
+            now = self._monotonic()
+            if not self._is_refreshing:
+                if now < self._refresh_allowed_at or self._is_closed:
+                    return
+                self._begin_refresh()
+            attempts = self._attempts
+            left_seconds = self._refresh_begun_at + WAIT_SECONDS - now
+            self._changed.wait_for(lambda: self._attempts > attempts, timeout=max(0.0, left_seconds))
+
+    def _remember_absent(self, kid: str, until: float) -> None:
+        if not self.is_loaded:
+            return  # nothing is known to be absent yet
+        if len(self._absent_until) >= MAX_ABSENT_KIDS:
+            self._absent_until = {}
+        self._absent_until[kid] = until
+
+    def _note_success(self, etag: str | None) -> None:
+        if self._last_failure is not None or self._loaded_at is None:
+            logger.info("jwks_loaded", extra={"kids": sorted(self._keys)})
+        self._etag = etag
+        self._loaded_at = self._monotonic()
+        self._last_failure = None
+        self._absent_until = {}
+
+    def _note_failure(self, reason: str) -> None:
+        if reason != self._last_failure:  # once per outage, not once per attempt
+            logger.warning("jwks_refresh_failed", extra={"url": self._url.geturl(), "reason": reason})
+        self._last_failure = reason
+        age_seconds = self.age_seconds
+        if age_seconds is not None and age_seconds > self._stale_seconds:
+            self._keys = MappingProxyType({})
+            self._etag = None
+
+    def _forget_thread(self) -> None:
+        self._changed = Condition()
+        self._thread: Thread | None = None
+        self._attempts = 0
+        self._is_refreshing = False
+        self._refresh_begun_at = 0.0
+        self._refresh_allowed_at = 0.0
+
+    def _start_thread(self) -> None:
+        with self._changed:
+            if self._thread is not None or self._is_closed:
+                return
+            self._begin_refresh()
+            self._thread = Thread(target=self._run, name="jwks-refresher", daemon=True)
+            self._thread.start()
+
+    def _begin_refresh(self) -> None:
+        """Mark a refresh as under way and wake the thread; call with the lock held."""
+        self._is_refreshing = True
+        self._refresh_begun_at = self._monotonic()
+        self._refresh_allowed_at = self._refresh_begun_at + self._refetch_seconds
+        self._changed.notify_all()
+
+    def _run(self) -> None:
+        while self._await_turn():
+            self.refresh()
+            with self._changed:
+                self._is_refreshing = False
+                self._attempts += 1
+                self._changed.notify_all()
+
+    def _await_turn(self) -> bool:
+        """Wait until the pause is over or a token asks; return False when closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_refreshing or self._is_closed, timeout=self._pause_seconds())
+            if not self._is_refreshing and not self._is_closed:
+                self._begin_refresh()
+            return not self._is_closed
+
+    def _pause_seconds(self) -> float:
+        pause = self._refresh_seconds if self.is_loaded else FIRST_LOAD_RETRY_SECONDS
+        return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
+
+
+def _forget_thread_after_fork(cache: JWKSCache) -> None:
+    """A child has no copy of the thread, and maybe a lock held by it; registered weakly, as it cannot be undone."""
+    reference = weakref.ref(cache)
+
+    def forget() -> None:
+        found = reference()
+        if found is not None:
+            found._forget_thread()  # noqa: SLF001 - this function is part of the class
+
+    os.register_at_fork(after_in_child=forget)
