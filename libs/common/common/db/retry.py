@@ -1,0 +1,60 @@
+"""Repeating a unit of work that the database threw out, where repeating it cannot double its effects."""
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from common.db.database import Database
+from common.db.mysql import error_code, is_gone
+from common.db.sessions import WriteSession
+
+T = TypeVar("T")
+
+_DEADLOCK = 1213
+_LOCK_WAIT_TIMEOUT = 1205
+# Long enough for the other transaction to end, short enough for a request that waits.
+_FIRST_PAUSE_SECONDS = 0.02
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether the work lost against another transaction (deadlock, lock wait timeout, busy file)."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return False
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return error.orig.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return error_code(error.orig) in (_DEADLOCK, _LOCK_WAIT_TIMEOUT)
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether the connection ended under a statement, so that the open transaction is gone."""
+    return isinstance(error, DBAPIError) and error.orig is not None and is_gone(error.orig)
+
+
+def run_write(database: Database, work: Callable[[WriteSession], T], *, attempts: int = 3) -> T:
+    """Run `work` in a write session and give back its result; run it again where that is safe.
+
+    `work` commits by itself, once, at its end, and has no effects outside the session. It is repeated, up to
+    `attempts` times in all and with a jittered pause, after a deadlock, a lock wait timeout, a busy SQLite file or a
+    lost connection. Never after a commit, and not where the connection was lost during COMMIT: nobody knows then
+    whether it counted. The last error is raised as it is.
+    """
+    for attempt in range(1, attempts):
+        with database.write() as session:
+            try:
+                return work(session)
+            except DBAPIError as error:
+                if not _may_repeat(session, error):
+                    raise
+        time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 # a pause, no secret
+    with database.write() as session:
+        return work(session)
+
+
+def _may_repeat(session: WriteSession, error: DBAPIError) -> bool:
+    if session.committed:
+        return False
+    return is_conflict(error) or (is_connection_lost(error) and not session.commit_sent)
