@@ -1,0 +1,55 @@
+# Every target makes .venv first; once it is there and the locks have not changed, that costs nothing.
+# Variables may stand on the command line: make run API_PORT=9002, make test T=libs/common.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+VENV := .venv/.complete
+PY := .venv/bin/python
+PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
+
+##@ Run
+
+.PHONY: run
+run: $(VENV) ## Start everything, take the first tour, stay up (DB=mysql, TOUR=0, API_PORT=..., see docs/local-run.md)
+	@APP_ENV=development $(PY) scripts/run
+
+.PHONY: clean
+clean: ## Delete .local/: keys, databases, files and logs of local runs
+	@scripts/clean
+
+##@ Test and check
+
+.PHONY: test
+test: $(VENV) ## Run all tests on SQLite and MySQL (T=path narrows, REQUIRE_MYSQL=1 insists; see docs/testing.md)
+	@$(PY) scripts/test $(T)
+
+.PHONY: lint
+lint: $(VENV) ## Check format (ruff), rules (ruff) and types (mypy strict)
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy
+
+.PHONY: format
+format: $(VENV) ## Format the code and mend what ruff can mend by itself
+	@$(PY) -m ruff format --quiet .
+	@$(PY) -m ruff check --fix --quiet .
+
+##@ Packages
+
+.PHONY: venv
+venv: $(VENV) ## Make .venv from the two locks (PYTHON=... picks the interpreter)
+	@:
+
+.PHONY: lock
+lock: $(VENV) ## Compile both locks from the packages' pyproject.toml (UPGRADE=all or UPGRADE=name moves versions)
+	@$(PY) scripts/lock
+
+##@ Help
+
+.PHONY: help
+help: ## Show this list
+	@scripts/help $(MAKEFILE_LIST)
+
+$(VENV): requirements.lock requirements-dev.lock $(addsuffix /pyproject.toml,$(PACKAGES)) scripts/venv
+	@PYTHON="$(PYTHON)" scripts/venv

@@ -1,0 +1,12 @@
+"""Where things are in this repository."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts"
+LOCAL = ROOT / ".local"
+
+
+def package_folders() -> list[Path]:
+    """Return the folders of all local packages, libraries first."""
+    return [path.parent for kind in ("libs", "services") for path in sorted((ROOT / kind).glob("*/pyproject.toml"))]
