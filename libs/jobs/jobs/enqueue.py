@@ -1,0 +1,74 @@
+"""Accepting a job: the row and nothing else, in the transaction of the business rows it belongs to."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from common.ids import new_id
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from jobs.database_time import database_time
+from jobs.errors import PayloadTooLarge
+from jobs.models.job import Job
+from jobs.registry import Kind
+
+MAX_PAYLOAD_BYTES = 64 * 1024
+DEFAULT_MAX_ATTEMPTS = 8
+
+
+def enqueue(
+    session: Session,
+    *,
+    owner_id: UUID,
+    kind: Kind | str,
+    payload: BaseModel,
+    idempotency_key: str | None = None,
+    request_hash: str | None = None,
+    traceparent: str | None = None,
+    delay_seconds: float = 0,
+    deadline_seconds: float | None = None,
+    priority: int = 0,
+) -> Job:
+    """Add a queued job to the session and return it; it is accepted when the caller commits.
+
+    A kind given by name only is version 1 with the default limits. The job starts no earlier than `delay_seconds`
+    from now and fails when it is not done `deadline_seconds` from now. Among jobs due at once a higher `priority`
+    is handed out first. Raises PayloadTooLarge over 64 KiB of JSON. A second job with the same owner, kind and
+    `idempotency_key` raises IntegrityError at the flush.
+    """
+    now = session.scalars(select(database_time())).one()
+    job = Job(
+        id=new_id(),
+        owner_id=owner_id,
+        **_limits_of(kind),
+        payload=_stored(payload),
+        idempotency_key=idempotency_key,
+        request_hash=request_hash,
+        traceparent=traceparent,
+        priority=priority,
+        run_after=now + timedelta(seconds=delay_seconds),
+        deadline_at=None if deadline_seconds is None else now + timedelta(seconds=deadline_seconds),
+        created_at=now,
+    )
+    session.add(job)
+    return job
+
+
+def _limits_of(kind: Kind | str) -> dict[str, Any]:
+    if isinstance(kind, str):
+        return {"kind": kind, "kind_version": 1, "queue": "default", "max_attempts": DEFAULT_MAX_ATTEMPTS}
+    return {
+        "kind": kind.name,
+        "kind_version": kind.version,
+        "queue": kind.queue,
+        "max_attempts": kind.max_attempts,
+    }
+
+
+def _stored(payload: BaseModel) -> dict[str, Any]:
+    size = len(payload.model_dump_json().encode())
+    if size > MAX_PAYLOAD_BYTES:
+        raise PayloadTooLarge(f"The job's payload has {size} bytes; at most {MAX_PAYLOAD_BYTES} are allowed.")
+    return payload.model_dump(mode="json")

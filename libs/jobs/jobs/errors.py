@@ -1,0 +1,54 @@
+"""What can go wrong with a job, for callers, handlers and the worker."""
+
+from common.errors import DomainError
+
+
+class JobNotFound(DomainError):
+    """No such job, or it belongs to someone else: callers cannot tell which."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no job with this id.")
+
+
+class PayloadTooLarge(DomainError):
+    """The payload of a job is over its limit; large input travels as a file."""
+
+
+class UnknownKind(DomainError):
+    """No handler is registered for the kind, or not for its version."""
+
+
+class PayloadInvalid(DomainError):
+    """The stored payload does not have the shape the kind declares."""
+
+
+class PermanentJobError(DomainError):
+    """Raised by a handler to end its job as failed; the text is shown to the owner."""
+
+
+class RetryJobLater(DomainError):
+    """Raised by a handler to be called again in `retry_after_seconds`; counts as an attempt."""
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class JobInterrupted(BaseException):
+    """The run must end now. Not an Exception, so that no handler swallows it by `except Exception`."""
+
+
+class LeaseLost(JobInterrupted):
+    """Another worker may own the job: nothing more may be written for it."""
+
+
+class JobCancelled(JobInterrupted):
+    """The owner asked for the job to stop."""
+
+
+class TimeLimitExceeded(JobInterrupted):
+    """The attempt is over the soft limit of its kind."""
+
+
+class DeadlineExceeded(JobInterrupted):
+    """The job was not done by its deadline."""

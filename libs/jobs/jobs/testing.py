@@ -1,0 +1,64 @@
+"""Short ways for tests to arrange jobs in a store and to look at them."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from common.db import Database
+from common.ids import new_id
+from pydantic import BaseModel
+from sqlalchemy import select, update
+
+from jobs.enqueue import enqueue
+from jobs.models import Job, JobAttempt
+from jobs.transitions import Lease, claim
+
+
+class Numbers(BaseModel):
+    """A payload."""
+
+    count: int = 0
+
+
+class StoreHarness:
+    """A job store with one owner; each call is a transaction of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.owner_id = new_id()
+
+    def enqueue(self, kind: str = "numbers", count: int = 0, **options: Any) -> UUID:
+        with self.database.write() as session:
+            job = enqueue(session, owner_id=self.owner_id, kind=kind, payload=Numbers(count=count), **options)
+            session.commit()
+            return job.id
+
+    def claim(self, job_id: UUID, worker: str = "w1", lease_seconds: float = 30) -> Lease | None:
+        job = self.transition(claim, job_id, worker, lease_seconds)
+        return None if job is None else Lease(job.id, job.fence)
+
+    def start(self, **options: Any) -> Lease:
+        lease = self.claim(self.enqueue(**options))
+        if lease is None:
+            raise LookupError("the job could not be claimed")
+        return lease
+
+    def transition(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        with self.database.write() as session:
+            result = function(session, *args, **options)
+            session.commit()
+            return result
+
+    def job(self, job_id: UUID) -> Job:
+        with self.database.read() as session:
+            return session.scalars(select(Job).where(Job.id == job_id)).one()
+
+    def attempts(self, job_id: UUID) -> list[JobAttempt]:
+        query = select(JobAttempt).where(JobAttempt.job_id == job_id).order_by(JobAttempt.fence)
+        with self.database.read() as session:
+            return list(session.scalars(query))
+
+    def change(self, job_id: UUID, **values: Any) -> None:
+        with self.database.write() as session:
+            session.execute(update(Job).where(Job.id == job_id).values(**values))
+            session.commit()

@@ -1,0 +1,206 @@
+"""Every way from one state of a job to another, each a single conditional UPDATE.
+
+A transition happened if its UPDATE met the row in the old state and, from `running`, with the fence of the attempt;
+else it did not happen and the function says so. None of these functions commits.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, CursorResult, Update, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from jobs.database_time import database_time
+from jobs.models.attempt import JobAttempt
+from jobs.models.job import Job
+from jobs.states import JobState, Outcome
+
+MAX_CRASHES = 3
+"""Crashes without progress between them after which a job counts as what makes its workers crash."""
+
+Error = dict[str, str]
+"""{code, message}: what the owner is told."""
+
+_CRASHED = {"code": "worker-crashed", "message": f"Its worker went silent {MAX_CRASHES} times without any progress."}
+_OVERDUE = {"code": "deadline-exceeded", "message": "The job was not done by its deadline."}
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write for a job: valid while the row is running with this fence."""
+
+    job_id: UUID
+    fence: int
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a heartbeat brings back for a lease that holds."""
+
+    cancel_requested: bool
+    deadline_passed: bool
+
+
+def claim(session: Session, job_id: UUID, worker: str, lease_seconds: float) -> Job | None:
+    """Make a due queued job this worker's and return its row; None when there is nothing to claim."""
+    due = (Job.id == job_id, Job.state == JobState.QUEUED, Job.run_after <= database_time())
+    claimed = (
+        update(Job)
+        .where(*due)
+        .values(
+            state=JobState.RUNNING,
+            fence=Job.fence + 1,
+            attempt=Job.attempt + 1,
+            lease_until=database_time(lease_seconds),
+            worker=worker,
+            started_at=func.coalesce(Job.started_at, database_time()),
+        )
+    )
+    if not _happened(session, claimed):
+        return None
+    job = session.scalars(select(Job).where(Job.id == job_id).execution_options(populate_existing=True)).one()
+    session.execute(
+        insert(JobAttempt).values(
+            job_id=job_id, fence=job.fence, attempt=job.attempt, worker=worker, started_at=database_time()
+        )
+    )
+    return job
+
+
+def renew(session: Session, lease: Lease, lease_seconds: float) -> Notice | None:
+    """Extend the lease and return what its holder has to know; None when the lease is lost."""
+    if not _happened(session, update(Job).where(*_held(lease)).values(lease_until=database_time(lease_seconds))):
+        return None
+    cancel_requested_at, deadline_at, now = session.execute(
+        select(Job.cancel_requested_at, Job.deadline_at, database_time()).where(Job.id == lease.job_id)
+    ).one()
+    return Notice(
+        cancel_requested=cancel_requested_at is not None,
+        deadline_passed=deadline_at is not None and deadline_at <= now,
+    )
+
+
+def save_progress(session: Session, lease: Lease, values: dict[str, Any], *, advanced: bool) -> bool:
+    """Write checkpoint and progress under the fence; a job that advanced starts a new count of crashes."""
+    if advanced:
+        values = {**values, "crash_count": 0}
+    return _happened(session, update(Job).where(*_held(lease)).values(values))
+
+
+def guard(session: Session, lease: Lease) -> bool:
+    """Tell whether the lease holds, and lock the row so that it does until the session's transaction ends."""
+    return session.scalars(select(Job.id).where(*_held(lease)).with_for_update()).first() is not None
+
+
+def succeed(session: Session, lease: Lease, result: dict[str, Any] | None) -> bool:
+    return _finish(session, lease, Outcome.SUCCEEDED, state=JobState.SUCCEEDED, result=result, error=None)
+
+
+def fail(session: Session, lease: Lease, error: Error) -> bool:
+    return _finish(session, lease, Outcome.FAILED, state=JobState.FAILED, error=error)
+
+
+def die(session: Session, lease: Lease, error: Error) -> bool:
+    return _finish(session, lease, Outcome.DEAD, state=JobState.DEAD, error=error)
+
+
+def stop_cancelled(session: Session, lease: Lease) -> bool:
+    """End a running job that its owner asked to stop; refused where nobody asked."""
+    asked = Job.cancel_requested_at.is_not(None)
+    return _finish(session, lease, Outcome.CANCELLED, asked, state=JobState.CANCELLED)
+
+
+def retry(session: Session, lease: Lease, error: Error, delay_seconds: float, *, counted: bool = True) -> bool:
+    """Queue the job again after a failed attempt; one that is not `counted` is given back. Refused once cancelled."""
+    given_back = {} if counted else {"attempt": Job.attempt - 1}
+    return _requeue(session, lease, Outcome.RETRIED, delay_seconds, error=error, **given_back)
+
+
+def release(session: Session, lease: Lease) -> bool:
+    """Queue the job again at once because its worker stops; the attempt is given back. Refused once cancelled."""
+    return _requeue(session, lease, Outcome.RELEASED, 0, attempt=Job.attempt - 1)
+
+
+def expire(session: Session, lease: Lease) -> JobState | None:
+    """Take a job from a worker that went silent: cancelled if that was asked, dead after MAX_CRASHES, else queued.
+
+    None when the lease has not run out, was renewed, or the job is no longer running with this fence.
+    """
+    silent = Job.lease_until < database_time()
+    asked = Job.cancel_requested_at.is_not(None)
+    if _finish(session, lease, Outcome.CRASHED, silent, asked, state=JobState.CANCELLED):
+        return JobState.CANCELLED
+    # A crash has a count of its own, so the attempt is given back.
+    crash = {"crash_count": Job.crash_count + 1, "attempt": Job.attempt - 1}
+    worn_out = Job.crash_count >= MAX_CRASHES - 1
+    if _finish(session, lease, Outcome.CRASHED, silent, worn_out, state=JobState.DEAD, error=_CRASHED, **crash):
+        return JobState.DEAD
+    if _requeue(session, lease, Outcome.CRASHED, 0, silent, **crash):
+        return JobState.QUEUED
+    return None
+
+
+def cancel_queued(session: Session, job_id: UUID) -> bool:
+    now = database_time()
+    values = {"state": JobState.CANCELLED, "cancel_requested_at": now, "finished_at": now}
+    return _happened(session, update(Job).where(Job.id == job_id, Job.state == JobState.QUEUED).values(values))
+
+
+def request_cancel(session: Session, job_id: UUID) -> bool:
+    asked = func.coalesce(Job.cancel_requested_at, database_time())
+    running = (Job.id == job_id, Job.state == JobState.RUNNING)
+    return _happened(session, update(Job).where(*running).values(cancel_requested_at=asked))
+
+
+def fail_overdue(session: Session, job_id: UUID) -> bool:
+    """Fail a queued job whose deadline has passed; a running one is told by its heartbeat."""
+    now = database_time()
+    values = {"state": JobState.FAILED, "error": _OVERDUE, "finished_at": now}
+    overdue = (Job.id == job_id, Job.state == JobState.QUEUED, Job.deadline_at <= now)
+    return _happened(session, update(Job).where(*overdue).values(values))
+
+
+def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    return Job.id == lease.job_id, Job.state == JobState.RUNNING, Job.fence == lease.fence
+
+
+def _requeue(
+    session: Session,
+    lease: Lease,
+    outcome: Outcome,
+    delay_seconds: float,
+    *conditions: ColumnElement[bool],
+    **values: Any,
+) -> bool:
+    wanted = Job.cancel_requested_at.is_(None)
+    # Unpublished again: the dispatcher's next round hands it out.
+    queued = {"state": JobState.QUEUED, "run_after": database_time(delay_seconds), "dispatched_at": None}
+    return _leave(session, lease, outcome, (wanted, *conditions), {**queued, **values})
+
+
+def _finish(session: Session, lease: Lease, outcome: Outcome, *conditions: ColumnElement[bool], **values: Any) -> bool:
+    return _leave(session, lease, outcome, conditions, {"finished_at": database_time(), **values})
+
+
+def _leave(
+    session: Session,
+    lease: Lease,
+    outcome: Outcome,
+    conditions: tuple[ColumnElement[bool], ...],
+    values: dict[str, Any],
+) -> bool:
+    left = update(Job).where(*_held(lease), *conditions).values(lease_until=None, **values)
+    if not _happened(session, left):
+        return False
+    attempt = (JobAttempt.job_id == lease.job_id, JobAttempt.fence == lease.fence)
+    session.execute(update(JobAttempt).where(*attempt).values(ended_at=database_time(), outcome=outcome), **_UNSYNCED)
+    return True
+
+
+_UNSYNCED: dict[str, Any] = {"execution_options": {"synchronize_session": False}}
+"""Rows are read again where they are needed; matching objects in the session against an UPDATE would cost a query."""
+
+
+def _happened(session: Session, statement: Update) -> bool:
+    return cast("CursorResult[Any]", session.execute(statement, **_UNSYNCED)).rowcount == 1
