@@ -23,7 +23,7 @@ class Refusal(StrEnum):
     UNEXPECTED = "unexpected"
 
 
-class TokenInvalid(Exception):  # noqa: N818 - reads as the outcome it is, like TokenExpired
+class TokenInvalid(Exception):
     """The text is not a valid access token; `reason` is for logs and metrics."""
 
     def __init__(self, reason: Refusal) -> None:

@@ -1,12 +1,12 @@
 """Issues access tokens (RFC 9068): short-lived, for one audience, without e-mail or name in them."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 import orjson
 
-from common.clock import utc_now
+from common.clock import Clock, utc_now
 from common.ids import new_id
 from common.jwt.claims import MAX_SCOPE_LENGTH
 from common.jwt.encoding import encode_base64url
@@ -22,7 +22,7 @@ class TokenIssuer:
         signing_key: SigningKey,
         issuer: str,
         ttl_seconds: int,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Clock = utc_now,
     ) -> None:
         if not 0 < ttl_seconds <= MAX_LIFETIME_SECONDS:
             raise ValueError(f"ttl_seconds is 1 to {MAX_LIFETIME_SECONDS}")

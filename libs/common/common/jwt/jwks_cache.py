@@ -1,6 +1,5 @@
 """A verifier's view of the issuer's published keys, kept fresh by one background thread per process."""
 
-import logging
 import os
 import random
 import time
@@ -8,6 +7,8 @@ import weakref
 from collections.abc import Callable
 from threading import Condition, Thread
 from types import MappingProxyType
+
+import structlog
 
 from common.jwt.errors import KeyPolicyError
 from common.jwt.jwks import KeyMap, parse_jwks
@@ -23,7 +24,7 @@ STALE_SECONDS = 24 * 3600.0
 TIMEOUT_SECONDS = 2.0
 MAX_ABSENT_KIDS = 1024
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class JWKSCache:
@@ -100,7 +101,7 @@ class JWKSCache:
             return False
         except Exception as error:
             # The thread must outlive surprises: without it a withdrawn key would stay valid.
-            logger.exception("jwks_refresh_crashed")
+            log.exception("jwks_refresh_crashed")
             self._note_failure(type(error).__name__)
             return False
         self._note_success(fetched.etag)
@@ -137,7 +138,7 @@ class JWKSCache:
 
     def _note_success(self, etag: str | None) -> None:
         if self._last_failure is not None or self._loaded_at is None:
-            logger.info("jwks_loaded", extra={"kids": sorted(self._keys)})
+            log.info("jwks_loaded", kids=sorted(self._keys))
         self._etag = etag
         self._loaded_at = self._monotonic()
         self._last_failure = None
@@ -145,7 +146,7 @@ class JWKSCache:
 
     def _note_failure(self, reason: str) -> None:
         if reason != self._last_failure:  # once per outage, not once per attempt
-            logger.warning("jwks_refresh_failed", extra={"url": self._url.geturl(), "reason": reason})
+            log.warning("jwks_refresh_failed", url=self._url.geturl(), reason=reason)
         self._last_failure = reason
         age_seconds = self.age_seconds
         if age_seconds is not None and age_seconds > self._stale_seconds:

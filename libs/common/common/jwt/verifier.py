@@ -1,14 +1,13 @@
 """Verifies access tokens: one strict pass, every check written out, no decode without it (RFC 8725, RFC 9068)."""
 
 import hashlib
-import logging
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from threading import Lock
 
-from common.clock import utc_now
+import structlog
+
+from common.clock import Clock, utc_now
 from common.jwt.claims import Claims, read_claims
 from common.jwt.compact import MAX_TOKEN_LENGTH, CompactToken, Header, split_token
 from common.jwt.encoding import parse_json_object
@@ -21,7 +20,7 @@ MAX_LIFETIME_SECONDS = 3600  # whatever the issuer says
 MAX_VERIFIED_TOKENS = 4096  # about 1.5 kB each
 _TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 section 4, compared without case
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class TokenVerifier:
         keys: KeySource,
         issuer: str,
         audiences: frozenset[str],
-        clock: Callable[[], datetime] = utc_now,
+        clock: Clock = utc_now,
         max_verified_tokens: int = MAX_VERIFIED_TOKENS,
     ) -> None:
         if not isinstance(audiences, frozenset) or not audiences:
@@ -66,7 +65,7 @@ class TokenVerifier:
         except TokenInvalid:
             raise
         except Exception as error:
-            logger.exception("token_check_failed")
+            log.exception("token_check_failed")
             raise TokenInvalid(Refusal.UNEXPECTED) from error
 
     def _verify(self, token: str) -> Claims:

@@ -1,0 +1,118 @@
+"""A mint that signs whatever a test asks for, rightly or wrongly, and the verifier it is held against."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from common.jwt import SigningKey, StaticKeys, TokenVerifier
+from common.jwt.encoding import encode_base64url
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+ISSUER = "https://auth.example"
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+USER_ID = UUID("019e0000-0000-7000-8000-000000000001")
+SESSION_ID = UUID("019e0000-0000-7000-8000-000000000002")
+
+Json = Mapping[str, object] | bytes
+
+
+@dataclass
+class Mint:
+    """Builds compact tokens. A member changed to `DROP` is left out; bytes are taken as they are."""
+
+    key: SigningKey
+    foreign_key: SigningKey
+    rsa_key: SigningKey
+    now: int = int(NOW.timestamp())
+    DROP: object = field(default_factory=object)
+
+    def header(self, **changes: object) -> dict[str, object]:
+        return self._changed({"alg": self.key.alg, "kid": self.key.kid, "typ": "at+jwt"}, changes)
+
+    def claims(self, **changes: object) -> dict[str, object]:
+        claims = {
+            "iss": ISSUER,
+            "aud": "api",
+            "sub": str(USER_ID),
+            "client_id": "redprint",
+            "jti": "019e0000-0000-7000-8000-000000000003",
+            "iat": self.now,
+            "exp": self.now + 600,
+            "scope": "contacts:read contacts:write",
+            "sid": str(SESSION_ID),
+            "auth_time": self.now,
+        }
+        return self._changed(claims, changes)
+
+    def token(self, header: Json | None = None, claims: Json | None = None, key: SigningKey | None = None) -> str:
+        """A token whose signature is right for whatever it says."""
+        signing_input = self.signing_input(header, claims)
+        return f"{signing_input}.{encode_base64url((key or self.key).sign(signing_input.encode()))}"
+
+    def signing_input(self, header: Json | None = None, claims: Json | None = None) -> str:
+        header = self.header() if header is None else header
+        claims = self.claims() if claims is None else claims
+        return f"{self.segment(header)}.{self.segment(claims)}"
+
+    def unsigned(self, header: Json | None = None, claims: Json | None = None, signature: bytes = b"") -> str:
+        return f"{self.signing_input(header, claims)}.{encode_base64url(signature)}"
+
+    def segment(self, value: Json) -> str:
+        return encode_base64url(value if isinstance(value, bytes) else json.dumps(value).encode())
+
+    def _changed(self, members: dict[str, object], changes: dict[str, object]) -> dict[str, object]:
+        return {name: value for name, value in (members | changes).items() if value is not self.DROP}
+
+
+@dataclass
+class MovableClock:
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def new_ec_key() -> SigningKey:
+    return SigningKey.of(ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.fixture(scope="session")
+def mint() -> Mint:
+    rsa_key = SigningKey.of(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    return Mint(key=new_ec_key(), foreign_key=new_ec_key(), rsa_key=rsa_key)
+
+
+@pytest.fixture
+def make_ec_key() -> Callable[[], SigningKey]:
+    return new_ec_key
+
+
+@pytest.fixture
+def movable_clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def verifier(mint: Mint, movable_clock: MovableClock) -> TokenVerifier:
+    keys = StaticKeys([mint.key.verifying_key, mint.rsa_key.verifying_key])
+    return TokenVerifier(keys, ISSUER, frozenset({"api"}), movable_clock)
+
+
+@pytest.fixture
+def refuse(verifier: TokenVerifier) -> Callable[[str], str]:
+    """Assert that a text is refused for a reason somebody thought of; return the reason."""
+    from common.jwt import Refusal, TokenInvalid
+
+    def refused(token: str) -> str:
+        with pytest.raises(TokenInvalid) as caught:
+            verifier.verify(token)
+        assert caught.value.reason is not Refusal.UNEXPECTED
+        return caught.value.reason
+
+    return refused

@@ -1,0 +1,339 @@
+"""The verifier's copy of the published keys, against a server that answers, hangs, lies or is gone."""
+
+import json
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from common.jwt import JWKSCache, SigningKey, TokenInvalid, TokenVerifier, jwks_document
+from structlog.testing import capture_logs
+
+UNKNOWN_KID = "A" * 43
+
+
+@dataclass
+class Issuer:
+    """What the server answers, and how often it was asked."""
+
+    status: int = 200
+    body: bytes = b""
+    etag: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    hold: threading.Event | None = None
+    hits: int = 0
+    not_modified: int = 0
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/.well-known/jwks.json"
+
+    def publish(self, *keys: SigningKey) -> None:
+        self.body = json.dumps(jwks_document(keys)).encode()
+        self.etag = f'"{len(self.body)}-{hash(self.body)}"'
+
+
+class Handler(BaseHTTPRequestHandler):
+    issuer: Issuer
+
+    def do_GET(self) -> None:
+        issuer = self.issuer
+        issuer.hits += 1
+        if issuer.hold is not None:
+            issuer.hold.wait(10)
+        if issuer.etag and self.headers.get("If-None-Match") == issuer.etag:
+            issuer.not_modified += 1
+            self.send_response(304)
+            self.end_headers()
+            return
+        self.send_response(issuer.status)
+        for name, value in {"Content-Length": str(len(issuer.body)), "ETag": issuer.etag, **issuer.headers}.items():
+            if value is not None:
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(issuer.body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it overrides
+        """Say nothing."""
+
+
+@pytest.fixture
+def issuer(mint: Any) -> Iterator[Issuer]:
+    state = Issuer()
+    state.publish(mint.key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"issuer": state}))
+    state.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield state
+    if state.hold is not None:
+        state.hold.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def make_cache(issuer: Issuer) -> Iterator[Callable[..., JWKSCache]]:
+    made: list[JWKSCache] = []
+
+    def make(**options: Any) -> JWKSCache:
+        made.append(JWKSCache(issuer.url, **options))
+        return made[-1]
+
+    yield make
+    for cache in made:
+        cache.close()
+
+
+def seconds_for(call: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+def test_the_keys_are_there_after_warming(make_cache: Callable[..., JWKSCache], mint: Any) -> None:
+    cache = make_cache()
+    assert not cache.is_loaded
+    assert cache.age_seconds is None
+    assert cache.warm()
+    assert cache.get(mint.key.kid) == mint.key.verifying_key
+    assert cache.age_seconds is not None
+    assert cache.age_seconds < 5
+
+
+def test_the_first_token_of_a_cold_cache_waits_for_the_keys(make_cache: Callable[..., JWKSCache], mint: Any) -> None:
+    assert make_cache().get(mint.key.kid) == mint.key.verifying_key
+
+
+def test_nothing_is_asked_before_the_first_use(make_cache: Callable[..., JWKSCache], issuer: Issuer) -> None:
+    make_cache()
+    assert issuer.hits == 0
+    assert "jwks-refresher" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_an_unchanged_set_is_not_sent_again(make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any) -> None:
+    cache = make_cache()
+    cache.warm()
+    assert cache.refresh()
+    assert issuer.not_modified == 1
+    assert cache.get(mint.key.kid)
+
+
+def test_the_set_is_asked_for_again_after_the_pause(make_cache: Callable[..., JWKSCache], issuer: Issuer) -> None:
+    make_cache(refresh_seconds=0.05).warm()
+    deadline = time.monotonic() + 5
+    while issuer.hits < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert issuer.hits >= 3
+
+
+def test_a_thousand_random_kids_cause_one_fetch_and_leave_known_ones_alone_a25(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    now = 1000.0
+    cache = make_cache(monotonic=lambda: now)
+    cache.warm()
+    now += 10
+    for number in range(1000):
+        assert cache.get(f"{number:043}") is None
+    assert issuer.hits == 2  # the first load, and one for all of them
+    assert seconds_for(lambda: cache.get(mint.key.kid)) < 0.05
+
+
+def test_the_limit_holds_after_failures_too_a25(make_cache: Callable[..., JWKSCache], issuer: Issuer) -> None:
+    now = 1000.0
+    cache = make_cache(monotonic=lambda: now)
+    cache.warm()
+    issuer.status = 503
+    now += 10
+    for number in range(100):
+        cache.get(f"{number:043}")
+    assert issuer.hits == 2
+
+
+def test_while_the_issuer_hangs_known_kids_are_instant_and_unknown_ones_wait_half_a_second_together_a26(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    cache = make_cache(refetch_seconds=0)
+    cache.warm()
+    issuer.hold = threading.Event()
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda n: seconds_for(lambda: cache.get(f"{n:043}")), range(24)))
+    assert max(waits) < 1.0
+    assert sum(wait > 0.05 for wait in waits) <= 8  # later ones do not wait for a fetch already half a second old
+    assert issuer.hits == 2
+    assert seconds_for(lambda: cache.get(mint.key.kid)) < 0.05
+
+
+def test_a_new_key_is_found_by_the_first_token_that_names_it(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    cache = make_cache(refetch_seconds=0)
+    cache.warm()
+    issuer.publish(mint.key, mint.foreign_key)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(cache.get, [mint.foreign_key.kid] * 8))
+    assert found == [mint.foreign_key.verifying_key] * 8
+    assert issuer.hits == 2
+
+
+def test_an_absent_kid_does_not_ask_again_until_the_next_round(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer
+) -> None:
+    cache = make_cache(refetch_seconds=0)
+    cache.warm()
+    for _ in range(5):
+        assert cache.get(UNKNOWN_KID) is None
+    assert issuer.hits == 2
+
+
+def test_the_list_of_absent_kids_is_bounded(make_cache: Callable[..., JWKSCache]) -> None:
+    cache = make_cache()
+    cache.warm()
+    for number in range(3000):
+        cache.get(f"{number:043}")
+    assert len(cache._absent_until) <= 1024
+
+
+def test_a_withdrawn_key_is_gone_after_a_refresh_from_the_verifiers_memory_too(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any, movable_clock: Any
+) -> None:
+    cache = make_cache()
+    verifier = TokenVerifier(cache, "https://auth.example", frozenset({"api"}), movable_clock)
+    token = mint.token()
+    assert verifier.verify(token)
+    issuer.publish(mint.foreign_key)
+    assert cache.refresh()
+    with pytest.raises(TokenInvalid) as caught:
+        verifier.verify(token)
+    assert caught.value.reason == "key"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda issuer: vars(issuer).update(status=500), id="500"),
+        pytest.param(lambda issuer: vars(issuer).update(status=404), id="404"),
+        pytest.param(lambda issuer: vars(issuer).update(body=b"<html>"), id="html"),
+        pytest.param(lambda issuer: vars(issuer).update(body=b'{"keys": []}'), id="no-keys"),
+        pytest.param(lambda issuer: vars(issuer).update(body=b'{"keys": [{"kty": "oct"}]}'), id="A27-oct"),
+        pytest.param(lambda issuer: vars(issuer).update(body=b" " * 70_000), id="70-kB"),
+        pytest.param(
+            lambda issuer: vars(issuer).update(headers={"Content-Length": "99999"}, body=b"{}"), id="cut-short"
+        ),
+    ],
+)
+def test_a_bad_answer_never_replaces_a_good_set(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any, spoil: Callable[[Issuer], None]
+) -> None:
+    cache = make_cache()
+    cache.warm()
+    issuer.etag = None
+    spoil(issuer)
+    with capture_logs() as events:
+        assert not cache.refresh()
+        assert not cache.refresh()
+    assert [event["event"] for event in events] == ["jwks_refresh_failed"]  # once per outage
+    assert cache.get(mint.key.kid)
+
+
+def test_redirects_are_not_followed(make_cache: Callable[..., JWKSCache], issuer: Issuer) -> None:
+    issuer.status, issuer.headers = 302, {"Location": issuer.url + "?elsewhere"}
+    cache = make_cache()
+    assert not cache.warm()
+    assert issuer.hits == 1
+
+
+def test_a_lost_issuer_is_bridged_for_a_day_and_no_longer(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    now = 1000.0
+    cache = make_cache(monotonic=lambda: now)
+    cache.warm()
+    issuer.status = 503
+    issuer.etag = None
+    now += 24 * 3600
+    assert not cache.refresh()
+    assert cache.get(mint.key.kid)
+    now += 1
+    assert not cache.refresh()
+    assert cache.get(mint.key.kid) is None
+
+
+def test_an_issuer_that_starts_after_us_is_found_soon(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    issuer.status = 503
+    cache = make_cache()
+    assert not cache.warm()
+    issuer.status = 200
+    deadline = time.monotonic() + 5
+    while not cache.is_loaded and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert cache.get(mint.key.kid)
+
+
+def test_a_surprise_in_the_thread_does_not_end_it(
+    make_cache: Callable[..., JWKSCache], mint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = make_cache()
+    cache.warm()
+    monkeypatch.setattr("common.jwt.jwks_cache.fetch_document", lambda *_: 1 / 0)
+    with capture_logs() as events:
+        assert not cache.refresh()
+    assert "jwks_refresh_crashed" in [event["event"] for event in events]
+    assert cache.get(mint.key.kid)
+
+
+def test_a_header_that_names_a_url_causes_no_request_a22(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    cache = make_cache()
+    cache.warm()
+    verifier = TokenVerifier(cache, "https://auth.example", frozenset({"api"}))
+    for member in ("jku", "x5u"):
+        with pytest.raises(TokenInvalid):
+            verifier.verify(mint.token(mint.header(**{member: issuer.url}), key=mint.foreign_key))
+    assert issuer.hits == 1
+
+
+def test_after_closing_the_thread_is_gone_and_the_keys_stay(make_cache: Callable[..., JWKSCache], mint: Any) -> None:
+    cache = make_cache()
+    cache.warm()
+    cache.close()
+    assert "jwks-refresher" not in [thread.name for thread in threading.enumerate()]
+    assert cache.get(mint.key.kid)
+    assert cache.get(UNKNOWN_KID) is None
+
+
+@pytest.mark.parametrize("url", ["", "auth/jwks.json", "file:///etc/passwd", "ftp://auth/jwks.json", "http://"])
+def test_only_http_urls_are_taken(url: str) -> None:
+    with pytest.raises(ValueError, match="URL"):
+        JWKSCache(url)
+
+
+def test_a_forked_process_has_a_refresher_of_its_own(issuer: Issuer, mint: Any) -> None:
+    script = textwrap.dedent("""
+        import os, sys, threading
+        from common.jwt import JWKSCache
+        cache = JWKSCache(sys.argv[1], refetch_seconds=0)
+        assert cache.warm()
+        child = os.fork()
+        if child == 0:
+            assert cache.get("A" * 43) is None
+            names = [thread.name for thread in threading.enumerate()]
+            os._exit(0 if names.count("jwks-refresher") == 1 else 1)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """)
+    done = subprocess.run([sys.executable, "-c", script, issuer.url], capture_output=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert issuer.hits == 2  # the parent's, and one by the child
