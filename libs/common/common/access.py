@@ -1,0 +1,115 @@
+"""Who may call a route: what a route declares, the caller the guard found, and the refusals.
+
+Access is denied by default: a route that declares nothing stops the start (`common.redprint`), and the
+guard (`common.web.guard`) refuses an endpoint it does not know. Challenges follow RFC 6750 section 3.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from flask import g
+
+from common.errors import DomainError
+
+if TYPE_CHECKING:
+    from common.jwt import Claims
+
+REALM = "redprint"
+_SCOPE = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Access:
+    """The rule of one route: nobody in particular, any user, or a user with all of `scopes`.
+
+    `audience` narrows it to tokens made for that audience; None takes every audience the service takes.
+    """
+
+    authenticated: bool
+    scopes: frozenset[str] = frozenset()
+    audience: str | None = None
+
+
+public = Access(authenticated=False)
+user = Access(authenticated=True)
+
+
+def require(*scopes: str, audience: str | None = None) -> Access:
+    """Return the rule that asks for a token with every one of `scopes`, each written `resource:action`.
+
+    Raises ValueError for no scope at all (`user` says that) and for a malformed one.
+    """
+    if not scopes:
+        raise ValueError("require() needs at least one scope; for any logged-in user declare access=user")
+    for scope in scopes:
+        if not _SCOPE.fullmatch(scope):
+            raise ValueError(f"scope {scope!r} is not written as resource:action in lower case")
+    return Access(authenticated=True, scopes=frozenset(scopes), audience=audience)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The user on whose behalf a request runs, as the verified token says."""
+
+    user_id: UUID
+    session_id: UUID | None
+    client_id: str
+    scopes: frozenset[str]
+    audience: str
+    claims: "Claims"
+
+
+def current_principal() -> Principal:
+    """Return the caller of this request. Raises RuntimeError on a public route, where nobody was asked."""
+    principal: Principal | None = g.get("principal")
+    if principal is None:
+        raise RuntimeError("No caller is known here: this route is public. Declare access=user or require(...).")
+    return principal
+
+
+class AccessError(DomainError):
+    """A caller was refused; `challenge` is the WWW-Authenticate header, None where RFC 6750 wants none."""
+
+    challenge: str | None = None
+
+
+class AuthenticationRequired(AccessError):
+    """No credentials: the challenge carries no error code (RFC 6750 section 3.1)."""
+
+    challenge = f'Bearer realm="{REALM}"'
+
+    def __init__(self) -> None:
+        super().__init__("This needs an access token: send it as 'Authorization: Bearer <token>'.")
+
+
+class InvalidToken(AccessError):
+    """A token that did not verify. One text for all causes: which check failed is for the log alone."""
+
+    challenge = f'Bearer realm="{REALM}", error="invalid_token", error_description="The access token is not valid"'
+
+    def __init__(self) -> None:
+        super().__init__("The access token is not valid here: it is malformed, expired, or meant for something else.")
+
+
+class InvalidRequest(AccessError):
+    """Credentials sent in a way that is not one Authorization header."""
+
+    challenge = f'Bearer realm="{REALM}", error="invalid_request"'
+
+
+class InsufficientScope(AccessError):
+    """The token is good and lacks one of `scopes`."""
+
+    def __init__(self, scopes: frozenset[str]) -> None:
+        wanted = " ".join(sorted(scopes))
+        self.challenge = f'Bearer realm="{REALM}", error="insufficient_scope", scope="{wanted}"'
+        super().__init__(f"This needs a token with the scope {wanted}.")
+
+
+class UserRequired(AccessError):
+    """The token is a service's own, and the route acts for a user."""
+
+    def __init__(self) -> None:
+        super().__init__("This acts for a user; a service's own token is not enough.")

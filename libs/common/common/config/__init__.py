@@ -1,0 +1,16 @@
+"""The one reader of the environment: frozen, typed settings, chosen when called and never at import."""
+
+from common.config.base import DatabaseSettings, Settings, WebSettings
+from common.config.loading import EXIT_CONFIG, load_settings, load_settings_or_exit
+from common.config.problems import ConfigError, Problem
+
+__all__ = [
+    "EXIT_CONFIG",
+    "ConfigError",
+    "DatabaseSettings",
+    "Problem",
+    "Settings",
+    "WebSettings",
+    "load_settings",
+    "load_settings_or_exit",
+]

@@ -1,0 +1,69 @@
+"""The settings every service shares, with the defaults that hold in all environments.
+
+The variable of a field is its name in upper case. Defaults of one environment stand in the module of its
+name beside this one (`development.py`, ...); a service has the same five modules for what is its own.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+AppEnv = Literal["development", "testing", "staging", "production"]
+Port = Annotated[int, Field(ge=1, le=65535)]
+DEPLOYED_ENVIRONMENTS = ("staging", "production")
+
+
+class Settings(BaseModel):
+    """What every process of every service knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    development_only: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose development default is an error in staging and production. Collected from all base classes."""
+
+    app_env: AppEnv
+    service_name: str = "redprint"
+    release: str = "unknown"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether this is staging or production."""
+        return self.app_env in DEPLOYED_ENVIRONMENTS
+
+
+class WebSettings(Settings):
+    """What a process that answers HTTP knows besides."""
+
+    development_only: ClassVar[frozenset[str]] = frozenset({"auth_issuer"})
+
+    host: str = "0.0.0.0"  # noqa: S104 - in a pod every interface is the pod's own; development says 127.0.0.1
+    port: Port = 8080
+    metrics_port: Port = 9090
+    web_workers: int = Field(default=1, ge=1, le=64)
+    web_threads: int = Field(default=4, ge=1, le=64)
+    http_parser: Literal["auto", "fast", "python"] = "auto"
+    keepalive_seconds: int = Field(default=75, ge=1)
+    graceful_timeout_seconds: int = Field(default=25, ge=1)
+    max_requests: int = Field(default=0, ge=0)
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    body_limit_bytes: int = Field(default=1024 * 1024, ge=1024)
+    auth_issuer: str = Field(min_length=1)
+
+    @field_validator("auth_issuer")
+    @classmethod
+    def _check_issuer(cls, issuer: str, info: ValidationInfo) -> str:
+        if info.data.get("app_env") in DEPLOYED_ENVIRONMENTS and not issuer.startswith("https://"):
+            raise ValueError("has to be an https URL outside development (RFC 8414 section 2)")
+        return issuer
+
+
+class DatabaseSettings(Settings):
+    """What a process with a database knows besides."""
+
+    development_only: ClassVar[frozenset[str]] = frozenset({"database_url"})
+
+    database_url: SecretStr
+    db_pool_size: int = Field(default=4, ge=1, le=100)
+    db_tls_ca: str | None = None

@@ -1,0 +1,3 @@
+"""Defaults in production: those of `base`, which are made for it."""
+
+DEFAULTS: dict[str, object] = {}

@@ -1,0 +1,3 @@
+"""Defaults in staging: none of its own, so that it is production in everything nobody sets."""
+
+DEFAULTS: dict[str, object] = {}

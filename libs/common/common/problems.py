@@ -1,0 +1,146 @@
+"""Turns every failure into problem details (RFC 9457): one table from exception to status, one JSON shape."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from common.access import (
+    AuthenticationRequired,
+    InsufficientScope,
+    InvalidRequest,
+    InvalidToken,
+    UserRequired,
+)
+from common.errors import FieldError, FieldErrors
+from common.web.context import current_trace_id
+from common.web.reading import MalformedJSON, NotJSON
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:redprint:problem:"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What clients see of one kind of failure: `code` is stable, kebab-case, and ends the problem's type."""
+
+    status: int
+    code: str
+    title: str
+
+
+COMMON_PROBLEMS: Mapping[type[Exception], Problem] = {
+    MalformedJSON: Problem(400, "malformed-json", "Malformed JSON"),
+    NotJSON: Problem(415, "unsupported-media-type", "Unsupported Media Type"),
+    FieldErrors: Problem(422, "validation-failed", "Validation failed"),
+    AuthenticationRequired: Problem(401, "authentication-required", "Authentication required"),
+    InvalidToken: Problem(401, "invalid-token", "Invalid token"),
+    InvalidRequest: Problem(400, "invalid-request", "Invalid request"),
+    InsufficientScope: Problem(403, "insufficient-scope", "Insufficient scope"),
+    UserRequired: Problem(403, "user-required", "User required"),
+}
+
+# Phrases of RFC 9110, which renamed some; http.HTTPStatus has followed with Python 3.13 only.
+_RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+# Said where nobody gave a text of their own; other statuses keep Werkzeug's.
+_DETAILS = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method; Allow lists those it takes.",
+    413: "The body is larger than this address takes.",
+    500: "Something went wrong on our side. It has been logged under the trace id.",
+}
+
+log = structlog.get_logger(__name__)
+
+
+def install_problems(app: Flask, table: Mapping[type[Exception], Problem]) -> None:
+    """Answer the exceptions of `table`, HTTP errors of every status, and anything unforeseen with problem details.
+
+    An exception's text becomes `detail`. Its attributes do the rest where it has them: `errors` (FieldError
+    entries), `retry_after_seconds` (Retry-After), `challenge` (WWW-Authenticate).
+    """
+    for exception, problem in table.items():
+        app.register_error_handler(exception, _handler_for(problem))
+    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(InternalServerError, _answer_unforeseen)
+    app.log_exception = _log_unforeseen  # type: ignore[method-assign] # Flask's own puts the path into the event's name
+
+
+def problem_response(
+    problem: Problem,
+    detail: str,
+    *,
+    errors: list[FieldError] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the response of one failure. A 401 without a challenge gets the bare one (RFC 9110 section 15.5.2)."""
+    body: dict[str, Any] = {
+        "type": TYPE_PREFIX + problem.code,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "instance": request.path,
+        "code": problem.code,
+        "trace_id": current_trace_id(),
+    }
+    if errors is not None:
+        body["errors"] = [asdict(error) for error in errors]
+    response = Response(orjson.dumps(body), problem.status, content_type=CONTENT_TYPE)
+    response.headers.update(headers or {})
+    if problem.status == 401:
+        response.headers.setdefault("WWW-Authenticate", str(AuthenticationRequired.challenge))
+    return response
+
+
+def http_problem(status: int) -> Problem:
+    """Return the problem that says no more than the HTTP status, under its RFC 9110 name."""
+    title = _RENAMED.get(status) or HTTPStatus(status).phrase
+    return Problem(status, re.sub(r"[^a-z0-9]+", "-", title.lower()), title)
+
+
+def _handler_for(problem: Problem) -> Callable[[Exception], Response]:
+    def answer(error: Exception) -> Response:
+        return problem_response(
+            problem, str(error) or problem.title, errors=getattr(error, "errors", None), headers=_headers_of(error)
+        )
+
+    return answer
+
+
+def _headers_of(error: Exception) -> dict[str, str]:
+    headers = {}
+    if (seconds := getattr(error, "retry_after_seconds", None)) is not None:
+        headers["Retry-After"] = str(math.ceil(seconds))
+    if (challenge := getattr(error, "challenge", None)) is not None:
+        headers["WWW-Authenticate"] = challenge
+    return headers
+
+
+def _answer_http_error(error: HTTPException) -> WerkzeugResponse:
+    """Keep what Werkzeug knows beside the body: Allow of a 405, Retry-After, a redirect's whole response."""
+    if error.code is None or error.code < 400:
+        return error.get_response(request.environ)
+    headers = {name: value for name, value in error.get_headers(request.environ) if name.lower() != "content-type"}
+    return problem_response(http_problem(error.code), _detail_of(error, error.code), headers=headers)
+
+
+def _detail_of(error: HTTPException, status: int) -> str:
+    has_own_text = error.description != type(error).description
+    return str((not has_own_text and _DETAILS.get(status)) or error.description or http_problem(status).title)
+
+
+def _answer_unforeseen(_error: InternalServerError) -> Response:
+    """Tell the client nothing of the cause: its text may hold anything."""
+    return problem_response(http_problem(500), _DETAILS[500])
+
+
+def _log_unforeseen(exc_info: Any) -> None:
+    log.error("unhandled_exception", exc_info=exc_info)

@@ -1,0 +1,139 @@
+"""What one route declares, and every reason to refuse it while its line is still at hand."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+from flask.views import MethodView
+from pydantic import BaseModel
+
+from common.access import Access
+from common.redprint.errors import RedprintError
+
+Handler = Callable[..., Any]
+BodyLimit = int | Callable[[Flask], int]
+
+METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_METHODS = METHODS_WITH_BODY | {"GET", "HEAD", "DELETE", "OPTIONS"}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
+
+
+@dataclass(frozen=True)
+class Deprecation:
+    """That and since when a mount is on its way out (RFC 9745), when it ends (RFC 8594), and where to read on.
+
+    Both moments are aware; `link` is a URL.
+    """
+
+    since: datetime
+    sunset: datetime | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """One line above a handler. Mounting reads it and changes nothing in it."""
+
+    rule: str
+    handler: Handler
+    endpoint: str
+    methods: tuple[str, ...]
+    access: Access
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    response: type[BaseModel] | None
+    status: int
+    tags: tuple[str, ...]
+    deprecated: bool
+    summary: str
+    max_body_bytes: BodyLimit | None
+    place: str
+
+    @property
+    def methods_with_body(self) -> frozenset[str]:
+        """The methods whose body is read: a GET never, a DELETE only where the route serves nothing else."""
+        methods = frozenset(self.methods)
+        return methods & METHODS_WITH_BODY or methods & {"DELETE"}
+
+    @property
+    def is_class(self) -> bool:
+        """Whether the handler is a MethodView, whose methods get the request."""
+        return isinstance(self.handler, type)
+
+
+def check_name(name: object, place: str) -> str:
+    """Return a name fit for an endpoint and a path segment; raises RedprintError for any other."""
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    raise RedprintError(
+        place, f"{name!r} is no name: it is a letter, then letters, digits, '_' or '-' (a dot would split the endpoint)"
+    )
+
+
+def check_prefix(prefix: str, place: str) -> str:
+    """Return a URL prefix without a slash at its end, empty for none."""
+    if prefix and not prefix.startswith("/"):
+        raise RedprintError(place, f"the URL prefix {prefix!r} has to start with a slash")
+    return check_slashes(prefix.rstrip("/"), place)
+
+
+def check_slashes(path: str, place: str) -> str:
+    """Return the path unless it holds an empty segment, which no client would send."""
+    if "//" in path:
+        raise RedprintError(place, f"{path!r} holds a double slash")
+    return path
+
+
+def check_rule(rule: str, place: str) -> str:
+    """Return a rule Flask can join to a prefix: empty, or with a leading slash."""
+    if rule and not rule.startswith("/"):
+        raise RedprintError(place, f"the rule {rule!r} has to start with a slash (or be empty)")
+    return check_slashes(rule, place)
+
+
+def check_methods(methods: Iterable[str], place: str) -> tuple[str, ...]:
+    """Return the methods in upper case."""
+    listed = () if isinstance(methods, str) else tuple(method.upper() for method in methods)
+    if not listed or not set(listed) <= _METHODS:
+        raise RedprintError(place, f"methods={methods!r} is not a list of {', '.join(sorted(_METHODS))}")
+    return listed
+
+
+def methods_of(handler: Handler, methods: Iterable[str] | None, place: str) -> tuple[str, ...]:
+    """Return the methods a handler serves: as declared, else those of a MethodView, else GET."""
+    if methods is not None:
+        return check_methods(methods, place)
+    if isinstance(handler, type) and issubclass(handler, MethodView):
+        return check_methods(sorted(handler.methods or ()), place)
+    return ("GET",)
+
+
+def check_route(route: Route) -> None:
+    """Refuse what could only fail at the first request. Raises RedprintError."""
+    if inspect.iscoroutinefunction(inspect.unwrap(route.handler)):
+        raise RedprintError(route.place, f"{route.endpoint} is async; handlers run in threads and are plain functions")
+    if route.body is not None and not route.methods_with_body:
+        raise RedprintError(route.place, f"{route.endpoint} declares a body, which {', '.join(route.methods)} has not")
+    if not route.is_class:
+        _check_parameters(route)
+
+
+def _check_parameters(route: Route) -> None:
+    """The handler takes what the route gives: the rule's parameters, and `body` and `query` where declared."""
+    given = {name for name in ("body", "query") if getattr(route, name) is not None}
+    given |= set(_PARAMETER.findall(route.rule))
+    parameters = inspect.signature(route.handler).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    taken = {parameter.name for parameter in parameters}
+    if untaken := sorted(given - taken):
+        raise RedprintError(route.place, f"{route.endpoint} does not take {', '.join(untaken)}, which its route gives")
+    needed = {parameter.name for parameter in parameters if parameter.default is parameter.empty}
+    # A prefix may hold parameters too, so only our own two names can be told to be missing.
+    if ungiven := sorted((needed - given) & {"body", "query"}):
+        raise RedprintError(route.place, f"{route.endpoint} takes {ungiven[0]}, so its route declares {ungiven[0]}=")

@@ -1,0 +1,1 @@
+"""What every web service is made of; `common.web.app.create_app` puts it together."""

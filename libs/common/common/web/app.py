@@ -1,0 +1,59 @@
+"""Puts a service's application together: the parts every service has, in the one order that works."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Flask
+from flask.typing import ResponseReturnValue
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from common.config import WebSettings
+from common.health import Check, NotReady, install_health
+from common.logging import configure_logging
+from common.metrics import install_metrics
+from common.problems import COMMON_PROBLEMS, Problem, install_problems
+from common.redprint import check_routes
+from common.web.guard import Verifier, install_guard
+from common.web.hooks import install_request_hooks
+from common.web.sessions import install_sessions
+
+if TYPE_CHECKING:
+    from common.db.database import Database
+
+_OWN_PROBLEMS: Mapping[type[Exception], Problem] = {NotReady: Problem(503, "not-ready", "Not ready")}
+
+
+def create_app(
+    import_name: str,
+    settings: WebSettings,
+    *,
+    blueprints: Iterable[Blueprint],
+    problems: Mapping[type[Exception], Problem],
+    verifier: Verifier | None = None,
+    database: "Database | None" = None,
+    checks: Mapping[str, Check] | None = None,
+) -> Flask:
+    """Return the application of a service, ready to serve. Opens nothing.
+
+    `problems` maps the service's exceptions, `verifier` checks bearer tokens, `checks` say whether it can serve.
+    Raises RedprintError for a route that declares no access.
+    """
+    configure_logging(settings)
+    app = Flask(import_name, static_folder=None, template_folder=None)
+    app.extensions["settings"] = settings
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
+    app.config["PROPAGATE_EXCEPTIONS"] = False  # tests see the same 500 as clients
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # Flask documents it so
+    install_request_hooks(app)
+    install_metrics(app)
+    install_guard(app, verifier)
+    install_problems(app, {**COMMON_PROBLEMS, **_OWN_PROBLEMS, **problems})
+    if database is not None:
+        install_sessions(app, database)
+    install_health(app, settings, checks or {})
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+    check_routes(app)
+    return app

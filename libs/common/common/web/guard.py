@@ -1,0 +1,117 @@
+"""Asks every request for what its route declared, before anything of the body is read."""
+
+from typing import Protocol
+
+import structlog
+from flask import Flask, current_app, g, request
+from werkzeug.exceptions import Forbidden
+
+from common.access import (
+    Access,
+    AccessError,
+    AuthenticationRequired,
+    InsufficientScope,
+    InvalidRequest,
+    InvalidToken,
+    Principal,
+    UserRequired,
+)
+from common.jwt import Claims, TokenInvalid
+from common.metrics import count_refused_token, count_valid_token
+from common.redprint.registry import access_rules
+
+log = structlog.get_logger(__name__)
+
+
+class Verifier(Protocol):
+    """What the guard needs of `common.jwt.TokenVerifier`."""
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a valid token; raise TokenInvalid for any other."""
+
+
+def install_guard(app: Flask, verifier: Verifier | None) -> None:
+    """Check each request against its route's access rule. Without a verifier only public routes answer."""
+    rules = access_rules(app)
+    app.extensions["token_verifier"] = verifier
+
+    @app.before_request
+    def guard() -> None:
+        if request.url_rule is None:
+            return  # no route: Flask answers 404 or 405 next
+        access = rules.get(request.url_rule.endpoint)
+        if access is None:
+            log.error("access_undeclared", endpoint=request.url_rule.endpoint)
+            raise Forbidden("Nobody may call this.")
+        if access.authenticated:
+            principal = _authenticate()
+            _authorize(principal, access)
+            g.principal = principal
+
+
+def optional_principal() -> Principal | None:
+    """Return the caller of a public route if a token came along, None if none did.
+
+    Raises InvalidRequest, InvalidToken and UserRequired as any other route: a bad token is not the same as none.
+    """
+    return _authenticate() if "HTTP_AUTHORIZATION" in request.environ else None
+
+
+def _authenticate() -> Principal:
+    """Return the user the token of this request stands for (RFC 6750 section 2.1)."""
+    try:
+        claims = _verify(_bearer_token())
+    except _Refused as refused:
+        count_refused_token(refused.outcome)
+        # The client never learns which check failed; the line of this request in the log says it.
+        structlog.contextvars.bind_contextvars(token_refused=refused.outcome)
+        raise refused.answer from None
+    count_valid_token()
+    if claims.user_id is None:
+        raise UserRequired
+    structlog.contextvars.bind_contextvars(user_id=str(claims.user_id))
+    return Principal(claims.user_id, claims.sid, claims.client_id, claims.scopes, claims.aud, claims)
+
+
+def _authorize(principal: Principal, access: Access) -> None:
+    if access.audience is not None and principal.audience != access.audience:
+        structlog.contextvars.bind_contextvars(token_refused="audience")
+        raise InvalidToken
+    if not access.scopes <= principal.scopes:
+        raise InsufficientScope(access.scopes)
+
+
+class _Refused(Exception):
+    """No valid token: the outcome to count, and what the client is told."""
+
+    def __init__(self, outcome: str, answer: AccessError) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+        self.answer = answer
+
+
+def _bearer_token() -> str:
+    """Return the token of the one Authorization header.
+
+    Servers join headers sent twice with a comma, which no bearer token and no Basic credentials may hold.
+    """
+    if request.query_string and "access_token" in request.args:
+        raise _Refused("in_query", InvalidRequest("A token in the URL ends up in logs; send it as a header."))
+    header: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    if "," in header:
+        raise _Refused("several", InvalidRequest("Send one Authorization header, with one token."))
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise _Refused("missing", AuthenticationRequired())
+    return token.strip(" ")
+
+
+def _verify(token: str) -> Claims:
+    verifier: Verifier | None = current_app.extensions["token_verifier"]
+    if verifier is None:
+        log.error("token_verifier_missing")
+        raise _Refused("no_verifier", InvalidToken())
+    try:
+        return verifier.verify(token)
+    except TokenInvalid as error:
+        raise _Refused(error.reason, InvalidToken()) from None
