@@ -1,0 +1,1 @@
+"""Help for tests of this repository: databases, clocks, tokens. Nothing here is imported by a service."""

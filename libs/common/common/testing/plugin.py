@@ -1,0 +1,108 @@
+"""The fixtures of the whole repository, loaded by the `conftest.py` at its root (so, after coverage has started)."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from common.db import Database
+from common.testing.clock import SettableClock
+from common.testing.databases import DatabaseSource, MySQLDatabases, Schema, SQLiteDatabases
+
+_NO_MYSQL = "TEST_MYSQL_URL is not set, so nothing is tested on MySQL here (`make test` finds or starts a server)"
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def database_backend(request: pytest.FixtureRequest) -> str:
+    """`sqlite` or `mysql`: a test that uses it, or a database, runs once on each.
+
+    To run on one only: `@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)`.
+    """
+    backend: str = request.param
+    return backend
+
+
+@pytest.fixture(scope="session")
+def database_sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], DatabaseSource]]:
+    """The databases of this process by back end, dropped at its end whatever happened."""
+    sources: dict[str, DatabaseSource] = {}
+
+    def source(backend: str) -> DatabaseSource:
+        if backend not in sources:
+            sources[backend] = (
+                _mysql_databases() if backend == "mysql" else SQLiteDatabases(tmp_path_factory.mktemp("databases"))
+            )
+        return sources[backend]
+
+    yield source
+    for used in sources.values():
+        used.drop_all()
+
+
+def _mysql_databases() -> MySQLDatabases:
+    url = os.environ.get("TEST_MYSQL_URL")
+    if url:
+        return MySQLDatabases(url, os.environ.get("PYTEST_XDIST_WORKER", "main"))
+    if os.environ.get("REQUIRE_MYSQL") == "1":
+        pytest.fail("REQUIRE_MYSQL=1, but " + _NO_MYSQL, pytrace=False)
+    pytest.skip(_NO_MYSQL)
+
+
+@pytest.fixture
+def database_url_factory(
+    database_backend: str, database_sources: Callable[[str], DatabaseSource]
+) -> Iterator[Callable[[Schema], str]]:
+    """Makes databases for this test and gives back their URLs; see `Schema` for what they can hold."""
+    source = database_sources(database_backend)
+    acquired: list[str] = []
+
+    def acquire(schema: Schema) -> str:
+        acquired.append(source.acquire(schema))
+        return acquired[-1]
+
+    yield acquire
+    for url in acquired:
+        source.release(url)
+
+
+@pytest.fixture
+def make_database(
+    database_backend: str,
+    database_sources: Callable[[str], DatabaseSource],
+    database_url_factory: Callable[[Schema], str],
+) -> Iterator[Callable[[Schema], Database]]:
+    """Makes databases for this test, migrated (`make_database("auth_service")`) or of models (`(Base.metadata)`)."""
+    source = database_sources(database_backend)
+    opened: list[Database] = []
+
+    def make(schema: Schema) -> Database:
+        opened.append(source.open(database_url_factory(schema)))
+        return opened[-1]
+
+    yield make
+    for database in opened:
+        source.close(database)
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    """A clock that moves only when the test says so."""
+    return SettableClock()
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Gives a TCP port of 127.0.0.1 nobody listens on, each one once."""
+    given: set[int] = set()
+
+    def find() -> int:
+        while True:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port: int = probe.getsockname()[1]
+            if port not in given:
+                given.add(port)
+                return port
+
+    return find
