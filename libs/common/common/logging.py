@@ -46,7 +46,8 @@ class StructlogHandler(logging.Handler):
         try:
             level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)  # structlog knows five
             structlog.get_logger().log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
-        except Exception:  # noqa: BLE001 - as logging's own handlers: a bad log line never fails the work
+        except Exception:
+            # As logging's own handlers do: a bad log line never fails the work.
             self.handleError(record)
 
 

@@ -12,8 +12,8 @@ from wsgiref.simple_server import WSGIServer
 
 from flask import Flask, Request
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_flask_exporter import PrometheusMetrics
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_flask_exporter import PrometheusMetrics  # type: ignore[import-untyped] # ships no types
 
 from common.metrics_dir import VARIABLE
 
@@ -82,9 +82,14 @@ def serving_metrics(port: int, host: str) -> Iterator[MetricsServer]:
         server.close()
 
 
+def forget_process(pid: int) -> None:
+    """Drop the gauges of a process that has ended from the shared directory; what it counted stays."""
+    mark_process_dead(pid)  # type: ignore[no-untyped-call] # ships types for its exposition only
+
+
 def _start(port: int, host: str) -> tuple[WSGIServer, Thread]:
     registry = REGISTRY
     if VARIABLE in os.environ:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # ships types for its exposition only
     return start_http_server(port, host, registry=registry)

@@ -11,7 +11,8 @@ REDACTED = "[redacted]"
 _SECRET_NAME = re.compile(r"passw|secret|tokens?$|authorization|cookie|api_?key|private_?key|credential", re.IGNORECASE)
 # A bearer token, the password of a URL, a JWT, a refresh token.
 _SECRET_TEXT = re.compile(
-    r"(?P<before>\bbearer +|://[^/\s:@]*:)[^\s,;'\"@]+|\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*|\brt\d\.[\w.-]+", re.IGNORECASE
+    r"(?P<before>\bbearer +)[^\s,;'\"]+|(?P<user>://[^/\s:@]*:)[^/\s@]+(?=@)|\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*|\brt\d\.[\w.-]+",
+    re.IGNORECASE,
 )
 # Each kind of secret text has one of these. Looking for them costs a tenth of the expression, on every line.
 _MARKS = ("eyJ", "earer ", "EARER ", "://", "rt1.")
@@ -46,5 +47,5 @@ def _is_secret_name(name: object) -> bool:
 def _redact_text(text: str) -> str:
     for mark in _MARKS:
         if mark in text:
-            return _SECRET_TEXT.sub(lambda match: (match["before"] or "") + REDACTED, text)
+            return _SECRET_TEXT.sub(lambda match: (match["before"] or match["user"] or "") + REDACTED, text)
     return text

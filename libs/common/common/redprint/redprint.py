@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack, cast
 from weakref import WeakKeyDictionary
 
-from flask import Blueprint
+from flask import Blueprint, Flask
 from flask.blueprints import BlueprintSetupState
 from pydantic import BaseModel
 
@@ -16,8 +16,8 @@ from common.redprint.registry import register_route
 from common.redprint.route import (
     BodyLimit,
     Deprecation,
-    Handler,
     Route,
+    RouteOptions,
     check_name,
     check_prefix,
     check_route,
@@ -28,7 +28,6 @@ from common.redprint.shadow import check_not_shadowed
 from common.redprint.view import build_view
 
 H = TypeVar("H", bound=Callable[..., Any])
-Decorator = Callable[[H], H]
 
 # Which names are mounted on a Blueprint, and where. Kept here and not in the Redprint: mounting leaves that alone.
 _mounts: WeakKeyDictionary[Blueprint, dict[str, str]] = WeakKeyDictionary()
@@ -74,7 +73,7 @@ class Redprint:
         endpoint: str | None = None,
         summary: str | None = None,
         max_body_bytes: BodyLimit | None = None,
-    ) -> Decorator[H]:
+    ) -> Callable[[H], H]:
         """Declare the function or MethodView below as the handler of `rule`, and return it unchanged.
 
         `methods`: GET, or all of a MethodView's. `access`: who may call (`common.access`); a route without it is
@@ -115,23 +114,23 @@ class Redprint:
 
         return declare
 
-    def get(self, rule: str, **options: Any) -> Decorator[H]:
+    def get(self, rule: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """`route` for GET."""
         return self.route(rule, methods=("GET",), **options)
 
-    def post(self, rule: str, **options: Any) -> Decorator[H]:
+    def post(self, rule: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """`route` for POST."""
         return self.route(rule, methods=("POST",), **options)
 
-    def put(self, rule: str, **options: Any) -> Decorator[H]:
+    def put(self, rule: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """`route` for PUT."""
         return self.route(rule, methods=("PUT",), **options)
 
-    def patch(self, rule: str, **options: Any) -> Decorator[H]:
+    def patch(self, rule: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """`route` for PATCH."""
         return self.route(rule, methods=("PATCH",), **options)
 
-    def delete(self, rule: str, **options: Any) -> Decorator[H]:
+    def delete(self, rule: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """`route` for DELETE."""
         return self.route(rule, methods=("DELETE",), **options)
 
@@ -186,11 +185,12 @@ class Redprint:
 
 
 def _add_to_application(state: BlueprintSetupState, *, route: Route, deprecation: Deprecation | None) -> None:
-    view = build_view(route, state.app)
+    app = cast("Flask", state.app)  # typed for Quart too
+    view = build_view(route, app)
     state.add_url_rule(route.rule, route.endpoint, view, methods=list(route.methods))
     endpoint = f"{state.name_prefix}.{state.name}.{route.endpoint}".lstrip(".")
-    rule = next(state.app.url_map.iter_rules(endpoint)).rule
-    register_route(state.app, endpoint, rule, route, deprecation)
+    rule = next(app.url_map.iter_rules(endpoint)).rule
+    register_route(app, endpoint, rule, route, deprecation)
 
 
 def _summarise(handler: Callable[..., Any]) -> str:

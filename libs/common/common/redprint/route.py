@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from flask import Flask
 from flask.views import MethodView
@@ -33,6 +33,21 @@ class Deprecation:
     since: datetime
     sunset: datetime | None = None
     link: str | None = None
+
+
+class RouteOptions(TypedDict, total=False):
+    """The options `Redprint.get` and its kind pass on to `Redprint.route`, which explains them."""
+
+    access: Access
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    response: type[BaseModel] | None
+    status: int
+    tags: Iterable[str]
+    deprecated: bool
+    endpoint: str | None
+    summary: str | None
+    max_body_bytes: BodyLimit | None
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def _authenticate() -> Principal:
 
 def _authorize(principal: Principal, access: Access) -> None:
     if access.audience is not None and principal.audience != access.audience:
-        structlog.contextvars.bind_contextvars(token_refused="audience")
+        structlog.contextvars.bind_contextvars(token_refused="audience")  # noqa: S106 - a reason, no password
         raise InvalidToken
     if not access.scopes <= principal.scopes:
         raise InsufficientScope(access.scopes)

@@ -3,13 +3,13 @@
 from time import perf_counter
 
 import structlog
-from flask import Flask, Response, abort, g, request
+from flask import Flask, Response, abort, request
 
 from common.web.context import begin_request_context, current_request_context
 
 # A method is a label of the metrics, and a client may send any word: these are the ones we have a use for.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# Answers are data, never pages: nothing in them may be run, framed, guessed at, or kept by a cache that was not told to.
+# Answers are data, never pages: nothing in them is run, framed or guessed at, and no cache keeps them unasked.
 _SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),

@@ -1,0 +1,92 @@
+"""gunicorn as both web services run it: `gunicorn -c python:common.gunicorn_conf auth_service.wsgi:app`.
+
+The names in lower case are gunicorn's settings and hooks; the values are WebSettings, chosen by measurement:
+one process per CPU with four threads, on one shared listener. `reuse_port` balances better and loses requests
+whenever a worker goes; more threads or workers than that are slower.
+"""
+
+import os
+import sys
+from typing import Any
+
+from gunicorn import glogging  # type: ignore[import-untyped] # ships no types
+
+from common.config import WebSettings, load_settings_or_exit
+from common.logging import configure_logging
+from common.metrics_dir import prepare_metrics_dir
+
+_settings = load_settings_or_exit(WebSettings)
+configure_logging(_settings)
+prepare_metrics_dir()
+
+# Only now: prometheus_client looks for the directory when it is imported.
+from common.metrics import MetricsServer, forget_process  # noqa: E402
+from common.web.lifecycle import start_worker, stop_worker  # noqa: E402
+
+_metrics_server: MetricsServer | None = None
+
+
+class GunicornLogger(glogging.Logger):  # type: ignore[misc] # its base is untyped
+    """gunicorn's logger with its own handlers taken off, so that its lines look like all others."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+bind = f"{_settings.host}:{_settings.port}"
+worker_class = "gthread"
+workers = _settings.web_workers
+threads = _settings.web_threads
+# The application is loaded before anything listens: a bad setting ends the process with its own status, and
+# further workers share the master's memory. Nothing opens a connection or starts a thread on import.
+preload_app = True
+http_parser = _settings.http_parser
+keepalive = _settings.keepalive_seconds
+graceful_timeout = _settings.graceful_timeout_seconds
+max_requests = _settings.max_requests
+max_requests_jitter = _settings.max_requests // 10
+accesslog = None  # the application writes a line a request, with its ids
+logger_class = GunicornLogger
+loglevel = _settings.log_level
+control_socket_disable = True  # its file would need a writable home
+# The heartbeat file: on a disk that stalls, a healthy worker would miss its beat and be killed.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - memory, not a shared name
+
+
+def on_starting(_server: Any) -> None:
+    """Serve the metrics of all workers from the master, which outlives them."""
+    global _metrics_server  # noqa: PLW0603 - gunicorn's hooks are module functions and share nothing else
+    try:
+        _metrics_server = MetricsServer(_settings.metrics_port, _settings.host)
+    except OSError as error:
+        sys.exit(f"METRICS_PORT {_settings.metrics_port} cannot be used: {error.strerror}. Free it or choose another.")
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Let go of the metrics port: a worker would hold it past the master's end."""
+    if _metrics_server is not None:
+        _metrics_server.forget_in_child()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Run what waits for a worker's own process: threads and connections."""
+    start_worker(worker.wsgi)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Run what a worker's end asks for."""
+    if worker.booted:
+        stop_worker(worker.wsgi)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Drop the gauges of a worker that is gone; its counts stay."""
+    forget_process(worker.pid)
+
+
+def on_exit(_server: Any) -> None:
+    """Free the metrics port."""
+    if _metrics_server is not None:
+        _metrics_server.close()
