@@ -1,0 +1,1 @@
+"""What can be done with contacts: plain functions on a session, each committing once."""
