@@ -7,12 +7,13 @@ pydantic's own parser and serialiser as bytes; nothing builds a dict in between.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from flask.views import MethodView
 from pydantic import BaseModel
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from common.redprint.route import Handler, Route
+from common.web.context import this_request
 from common.web.reading import body_reader, query_reader
 
 View = Callable[..., WerkzeugResponse]
@@ -46,6 +47,7 @@ def _argument_reader(route: Route, app: Flask) -> Callable[[dict[str, Any]], Non
     limit = route.max_body_bytes(app) if callable(route.max_body_bytes) else route.max_body_bytes
 
     def read(arguments: dict[str, Any]) -> None:
+        request = this_request()
         query = read_query(request)
         if query is not None:
             arguments["query"] = query

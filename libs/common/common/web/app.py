@@ -13,7 +13,7 @@ from common.metrics import install_metrics
 from common.problems import COMMON_PROBLEMS, Problem, install_problems
 from common.redprint import check_routes
 from common.web.guard import Verifier, install_guard
-from common.web.hooks import install_request_hooks
+from common.web.middleware import RequestMiddleware
 from common.web.sessions import install_sessions
 
 if TYPE_CHECKING:
@@ -42,10 +42,7 @@ def create_app(
     app.extensions["settings"] = settings
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.config["PROPAGATE_EXCEPTIONS"] = False  # tests see the same 500 as clients
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # Flask documents it so
-    install_request_hooks(app)
+    _wrap(app, settings.trusted_proxies)
     install_metrics(app)
     install_guard(app, verifier)
     install_problems(app, {**COMMON_PROBLEMS, **_OWN_PROBLEMS, **problems})
@@ -56,3 +53,10 @@ def create_app(
         app.register_blueprint(blueprint)
     check_routes(app)
     return app
+
+
+def _wrap(app: Flask, proxies: int) -> None:
+    """Put the middleware around the application; the proxies' headers are believed before anything is logged."""
+    wrapped = RequestMiddleware(app.wsgi_app)
+    # Flask documents the assignment; mypy sees a method.
+    app.wsgi_app = ProxyFix(wrapped, proxies, proxies, x_host=proxies) if proxies else wrapped  # type: ignore[method-assign]

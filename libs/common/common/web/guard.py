@@ -3,7 +3,8 @@
 from typing import Protocol
 
 import structlog
-from flask import Flask, current_app, g, request
+from flask import Flask, Request, current_app, g
+from structlog.contextvars import bind_contextvars
 from werkzeug.exceptions import Forbidden
 
 from common.access import (
@@ -19,6 +20,7 @@ from common.access import (
 from common.jwt import Claims, TokenInvalid
 from common.metrics import count_refused_token, count_valid_token
 from common.redprint.registry import access_rules
+from common.web.context import this_request
 
 log = structlog.get_logger(__name__)
 
@@ -37,14 +39,15 @@ def install_guard(app: Flask, verifier: Verifier | None) -> None:
 
     @app.before_request
     def guard() -> None:
-        if request.url_rule is None:
+        rule = (request := this_request()).url_rule
+        if rule is None:
             return  # no route: Flask answers 404 or 405 next
-        access = rules.get(request.url_rule.endpoint)
+        access = rules.get(rule.endpoint)
         if access is None:
-            log.error("access_undeclared", endpoint=request.url_rule.endpoint)
+            log.error("access_undeclared", endpoint=rule.endpoint)
             raise Forbidden("Nobody may call this.")
         if access.authenticated:
-            principal = _authenticate()
+            principal = _authenticate(request, verifier)
             _authorize(principal, access)
             g.principal = principal
 
@@ -54,28 +57,31 @@ def optional_principal() -> Principal | None:
 
     Raises InvalidRequest, InvalidToken and UserRequired as any other route: a bad token is not the same as none.
     """
-    return _authenticate() if "HTTP_AUTHORIZATION" in request.environ else None
+    request = this_request()
+    if "HTTP_AUTHORIZATION" not in request.environ:
+        return None
+    return _authenticate(request, current_app.extensions["token_verifier"])
 
 
-def _authenticate() -> Principal:
-    """Return the user the token of this request stands for (RFC 6750 section 2.1)."""
+def _authenticate(request: Request, verifier: Verifier | None) -> Principal:
+    """Return the user the token of a request stands for (RFC 6750 section 2.1)."""
     try:
-        claims = _verify(_bearer_token())
+        claims = _verify(_bearer_token(request), verifier)
     except _Refused as refused:
         count_refused_token(refused.outcome)
         # The client never learns which check failed; the line of this request in the log says it.
-        structlog.contextvars.bind_contextvars(token_refused=refused.outcome)
+        bind_contextvars(token_refused=refused.outcome)
         raise refused.answer from None
     count_valid_token()
     if claims.user_id is None:
         raise UserRequired
-    structlog.contextvars.bind_contextvars(user_id=str(claims.user_id))
+    bind_contextvars(user_id=str(claims.user_id))
     return Principal(claims.user_id, claims.sid, claims.client_id, claims.scopes, claims.aud, claims)
 
 
 def _authorize(principal: Principal, access: Access) -> None:
     if access.audience is not None and principal.audience != access.audience:
-        structlog.contextvars.bind_contextvars(token_refused="audience")  # noqa: S106 - a reason, no password
+        bind_contextvars(token_refused="audience")  # noqa: S106 - a reason, no password
         raise InvalidToken
     if not access.scopes <= principal.scopes:
         raise InsufficientScope(access.scopes)
@@ -90,7 +96,7 @@ class _Refused(Exception):
         self.answer = answer
 
 
-def _bearer_token() -> str:
+def _bearer_token(request: Request) -> str:
     """Return the token of the one Authorization header.
 
     Servers join headers sent twice with a comma, which no bearer token and no Basic credentials may hold.
@@ -106,8 +112,7 @@ def _bearer_token() -> str:
     return token.strip(" ")
 
 
-def _verify(token: str) -> Claims:
-    verifier: Verifier | None = current_app.extensions["token_verifier"]
+def _verify(token: str, verifier: Verifier | None) -> Claims:
     if verifier is None:
         log.error("token_verifier_missing")
         raise _Refused("no_verifier", InvalidToken())
