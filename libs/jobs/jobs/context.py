@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -16,27 +15,23 @@ from jobs.models.job import Job
 from jobs.transitions import Lease
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is: `done` of `total` (None: not known) in `unit`, for instance bytes or rows."""
-
-    done: int
-    total: int | None
-    unit: str
-
-
 class Step:
     """One transaction of a job. What is written through `session` is committed with the checkpoint, or not at all."""
 
     def __init__(self, session: Session, job_id: UUID, owner_id: UUID) -> None:
         self.session = session
-        self.saved: tuple[dict[str, Any], Progress] | None = None
+        self.saved: dict[str, Any] | None = None
+        self.done = 0
         self._job_id = job_id
         self._owner_id = owner_id
 
-    def save(self, checkpoint: dict[str, Any], progress: Progress) -> None:
-        """Set where the next attempt starts if this one is the last to get here; both are committed with the step."""
-        self.saved = (checkpoint, progress)
+    def save(self, checkpoint: dict[str, Any], *, done: int, total: int | None, unit: str) -> None:
+        """Say where the next attempt starts if this one ends here, and how far the job is; committed with the step.
+
+        `total` is None while it is not known. The checkpoint is JSON of a few KiB.
+        """
+        self.saved = {"checkpoint": checkpoint, "progress": {"done": done, "total": total, "unit": unit}}
+        self.done = done
 
     def append_file(self, name: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         """Append to the job's file of that name, which is made, with this type, at the first call."""
@@ -91,12 +86,10 @@ class JobContext:
         session.flush()
         if step.saved is None:
             return transitions.guard(session, self._lease)
-        checkpoint, progress = step.saved
-        values = {"checkpoint": checkpoint, "progress": asdict(progress)}
-        return transitions.save_progress(session, self._lease, values, advanced=progress.done > self._done)
+        return transitions.save_progress(session, self._lease, step.saved, advanced=step.done > self._done)
 
     def _remember(self, step: Step) -> None:
         if step.saved is not None:
-            self.checkpoint, progress = step.saved
-            self.has_advanced = self.has_advanced or progress.done > self._done
-            self._done = max(self._done, progress.done)
+            self.checkpoint = step.saved["checkpoint"]
+            self.has_advanced = self.has_advanced or step.done > self._done
+            self._done = max(self._done, step.done)

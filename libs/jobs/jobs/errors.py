@@ -18,6 +18,10 @@ class UnknownKind(DomainError):
     """No handler is registered for the kind, or not for its version."""
 
 
+class UnknownStore(DomainError):
+    """The message names a job store that is not configured here."""
+
+
 class PayloadInvalid(DomainError):
     """The stored payload does not have the shape the kind declares."""
 

@@ -53,6 +53,10 @@ class StoreHarness:
         with self.database.read() as session:
             return session.scalars(select(Job).where(Job.id == job_id)).one()
 
+    def ids(self) -> list[UUID]:
+        with self.database.read() as session:
+            return list(session.scalars(select(Job.id)))
+
     def attempts(self, job_id: UUID) -> list[JobAttempt]:
         query = select(JobAttempt).where(JobAttempt.job_id == job_id).order_by(JobAttempt.fence)
         with self.database.read() as session:

@@ -1,0 +1,120 @@
+"""One attempt at a claimed job: the handler runs under the lease, and its end is written under the fence."""
+
+import time
+from datetime import datetime, timedelta
+
+import structlog
+from common.db import Database, run_write
+from common.db.sessions import WriteSession
+from common.errors import DomainError
+from pydantic import BaseModel
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from jobs import endings, metrics
+from jobs.context import JobContext
+from jobs.endings import Budget, Ending
+from jobs.errors import JobInterrupted
+from jobs.insist import insist, reason_of
+from jobs.keeper import LeaseKeeper, Timing
+from jobs.models.job import Job
+from jobs.registry import Kind, Registry
+from jobs.states import Outcome
+from jobs.transitions import Lease
+
+log = structlog.get_logger(__name__)
+
+_FINAL = {Outcome.SUCCEEDED, Outcome.FAILED, Outcome.DEAD, Outcome.CANCELLED}
+
+
+class Attempt:
+    """A claimed job on its way to the end of the attempt."""
+
+    def __init__(self, store: str, database: Database, job: Job, timing: Timing) -> None:
+        self._labels = (store, job.kind)
+        self._database = database
+        self._job = job
+        self._lease = Lease(job.id, job.fence)
+        self._timing = timing
+        self._started = time.monotonic()
+
+    def run(self, registry: Registry) -> Outcome | None:
+        """Run the handler and write the end; None where it could not be written: the job is not ours any more.
+
+        What ends the whole process (SystemExit) is raised on, after the job was handed back.
+        """
+        self._count_start()
+        try:
+            kind = registry.get(self._job.kind, self._job.kind_version)
+            payload = kind.read_payload(self._job.payload)
+        except DomainError as error:
+            log.warning("job_not_understood", reason=str(error))
+            return self._end(endings.of_error(error, self._budget()))
+        limits = (kind.soft_time_limit_seconds, kind.hard_time_limit_seconds)
+        with LeaseKeeper(self._database, self._lease, self._timing, limits, self._end_out_of_time) as keeper:
+            return self._run_under(keeper, kind, payload)
+
+    def _run_under(self, keeper: LeaseKeeper, kind: Kind, payload: BaseModel) -> Outcome | None:
+        context = JobContext(self._database, self._job, keeper.check)
+        try:
+            return self._end(self._call(kind, payload, context))
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._end(endings.RELEASED, insist_seconds=0)
+            raise
+
+    def _call(self, kind: Kind, payload: BaseModel, context: JobContext) -> Ending:
+        try:
+            return endings.of_result(kind.handler(context, payload))
+        except (Exception, JobInterrupted) as error:
+            ending = endings.of_error(error, self._budget(context.has_advanced))
+            # A refusal speaks for itself; anything else needs its trace to be understood.
+            trace = not isinstance(error, (DomainError, JobInterrupted))
+            log.warning("job_attempt_failed", error_class=type(error).__name__, error=ending.error, exc_info=trace)
+            return ending
+
+    def _end_out_of_time(self) -> None:
+        self._end(endings.out_of_time(self._budget()))
+
+    def _end(self, ending: Ending, insist_seconds: float | None = None) -> Outcome | None:
+        """Write the end, asking again while the database is away: the fence makes that safe."""
+        patience = self._timing.lease_seconds if insist_seconds is None else insist_seconds
+        try:
+            outcome = insist(lambda: run_write(self._database, lambda session: self._write(session, ending)), patience)
+        except (OperationalError, InterfaceError) as error:
+            # The lease runs out, and the dispatcher hands the job on.
+            log.error("job_end_not_written", outcome=ending.outcome, reason=reason_of(error))
+            return None
+        self._count_end(outcome, ending)
+        return outcome
+
+    def _write(self, session: WriteSession, ending: Ending) -> Outcome | None:
+        outcome = ending.write(session, self._lease)
+        session.commit()
+        return outcome
+
+    def _budget(self, has_advanced: bool = False) -> Budget:
+        return Budget(self._job.attempt, self._job.max_attempts, has_advanced)
+
+    def _count_start(self) -> None:
+        job = self._job
+        metrics.attempts.labels(*self._labels).inc()
+        metrics.wait_seconds.labels(*self._labels).observe((self._claimed_at() - job.run_after).total_seconds())
+        log.info("job_started", kind=job.kind, attempt=job.attempt, fence=job.fence, worker=job.worker)
+
+    def _count_end(self, outcome: Outcome | None, ending: Ending) -> None:
+        seconds = time.monotonic() - self._started
+        if outcome is None:
+            metrics.fenced_off.labels(self._labels[0]).inc()
+            log.warning("job_fenced_off", meant=ending.outcome, fence=self._lease.fence)
+            return
+        metrics.outcomes.labels(*self._labels, outcome).inc()
+        metrics.run_seconds.labels(*self._labels).observe(seconds)
+        if outcome in _FINAL:
+            accepted_for = (self._claimed_at() - self._job.created_at).total_seconds() + seconds
+            metrics.end_to_end_seconds.labels(*self._labels).observe(accepted_for)
+        log.info("job_ended", kind=self._job.kind, outcome=outcome, seconds=round(seconds, 3), error=ending.error)
+
+    def _claimed_at(self) -> datetime:
+        """The database's time of the claim."""
+        until = self._job.lease_until or self._job.run_after
+        return until - timedelta(seconds=self._timing.lease_seconds)

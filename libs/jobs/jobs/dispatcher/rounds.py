@@ -1,0 +1,172 @@
+"""The rounds of a dispatcher over one store: publish what is due or got lost, take jobs from silent workers."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from common.db import Database, run_write
+from common.db.sessions import WriteSession
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs import metrics
+from jobs.dispatcher import picking, sweeping
+from jobs.dispatcher.gauges import Gauges
+from jobs.dispatcher.picking import Picked
+from jobs.dispatcher.publishing import Publisher, PublishError
+
+log = structlog.get_logger(__name__)
+
+LONGEST_PAUSE_SECONDS = 5.0
+BUSY_FOR_SECONDS = 60.0
+REDISPATCH_WAITS = 3
+"""A published job is looked upon as lost after this many times the wait that jobs have now."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a dispatcher looks, in seconds, and how many jobs it takes at once."""
+
+    busy_seconds: float = 0.05
+    idle_seconds: float = 0.25
+    batch: int = 100
+    lease_sweep_seconds: float = 1.0
+    redispatch_seconds: float = 60.0
+    slow_round_seconds: float = 10.0
+
+
+class StoreDispatcher:
+    """One store's dispatcher. `run` until `stop` is set; `last_round_at` (monotonic) tells that it is alive."""
+
+    def __init__(self, store: str, database: Database, publisher: Publisher, pace: Pace, stop: threading.Event) -> None:
+        self.last_round_at = time.monotonic()
+        self._store = store
+        self._database = database
+        self._publisher = publisher
+        self._pace = pace
+        self._stop = stop
+        self._gauges = Gauges(store, database)
+        self._last_due_at = -BUSY_FOR_SECONDS
+        self._failures = 0
+        self._has_more = False
+        self._duties = [
+            _Duty(0, self.publish_due),
+            _Duty(pace.lease_sweep_seconds, lambda: sweeping.expire_leases(store, database)),
+            _Duty(min(pace.slow_round_seconds, pace.redispatch_seconds / 2), self.publish_lost),
+            _Duty(pace.slow_round_seconds, lambda: sweeping.fail_overdue(store, database)),
+            _Duty(pace.slow_round_seconds, self._gauges.update),
+        ]
+
+    def run(self) -> None:
+        """Round after round. A database or broker that fails is asked again later, with jitter, up to 5 s apart."""
+        while not self._stop.is_set():
+            self._stop.wait(self.run_round())
+
+    def run_round(self) -> float:
+        """Do what is due now; return the pause until the next round in seconds."""
+        failed = [duty for duty in self._duties if not self._try(duty)]
+        self.last_round_at = time.monotonic()
+        self._failures = self._failures + 1 if failed else 0
+        if failed:
+            return random.uniform(0.1, min(LONGEST_PAUSE_SECONDS, 0.2 * 2 ** min(self._failures, 8)))  # noqa: S311 - jitter
+        if self._has_more:
+            return 0
+        busy = time.monotonic() - self._last_due_at < BUSY_FOR_SECONDS
+        return self._pace.busy_seconds if busy else self._pace.idle_seconds
+
+    def publish_due(self) -> None:
+        """Publish one batch of what is due. Raises PublishError after taking back what was not published."""
+        self._has_more = False
+        if not self._has_due():
+            return
+        self._last_due_at = time.monotonic()
+        picked = self._mark(lambda session: picking.pick_due(session, self._pace.batch))
+        self._publish(picked)
+        # One batch a round, so that a long backlog does not keep silent workers from being noticed.
+        self._has_more = len(picked) == self._pace.batch
+        for job in picked:
+            metrics.dispatch_lag_seconds.labels(self._store).observe(job.lag_seconds)
+
+    def publish_lost(self) -> None:
+        """Publish again, where the broker holds fewer messages than jobs were published, what waits too long."""
+        with self._database.read() as session:
+            patience = self._patience_seconds(picking.observed_wait_seconds(session))
+            queues = picking.stale_queues(session, patience)
+            published = picking.published_by_queue(session) if queues else {}
+        for queue in queues:
+            lost = published[queue] - self._publisher.count_waiting(self._store, queue)
+            if lost > 0:
+                self._publish_again(queue, patience, min(lost, self._pace.batch))
+
+    def _patience_seconds(self, observed_wait_seconds: float) -> float:
+        return max(self._pace.redispatch_seconds, REDISPATCH_WAITS * observed_wait_seconds)
+
+    def _publish_again(self, queue: str, patience: float, limit: int) -> None:
+        picked = self._mark(lambda session: picking.pick_stale(session, queue, patience, limit))
+        self._publish(picked)
+        if picked:
+            metrics.redispatched.labels(self._store).inc(len(picked))
+            log.warning("jobs_published_again", store=self._store, queue=queue, count=len(picked))
+
+    def _has_due(self) -> bool:
+        with self._database.read() as session:
+            return picking.has_due(session)
+
+    def _mark(self, pick: Callable[[WriteSession], list[Picked]]) -> list[Picked]:
+        def work(session: WriteSession) -> list[Picked]:
+            picked = pick(session)
+            session.commit()
+            return picked
+
+        return run_write(self._database, work)
+
+    def _publish(self, picked: Sequence[Picked]) -> None:
+        done = 0
+        try:
+            for job in picked:
+                if self._stop.is_set():
+                    break
+                self._publisher.publish(self._store, job.job_id, job.queue)
+                done += 1
+        except PublishError:
+            metrics.publish_errors.labels(self._store).inc()
+            raise
+        finally:
+            # Else they would wait for the redispatch of lost messages.
+            self._unmark(picked[done:])
+            metrics.published.labels(self._store).inc(done)
+
+    def _unmark(self, picked: Sequence[Picked]) -> None:
+        def work(session: WriteSession) -> None:
+            picking.unmark(session, picked)
+            session.commit()
+
+        if picked:
+            run_write(self._database, work)
+
+    def _try(self, duty: "_Duty") -> bool:
+        try:
+            duty.do_if_due()
+        except PublishError as error:
+            log.warning("broker_unavailable", store=self._store, reason=str(error))
+        except SQLAlchemyError as error:
+            log.warning("job_store_unavailable", store=self._store, reason=str(getattr(error, "orig", error)))
+        else:
+            return True
+        return False
+
+
+class _Duty:
+    """Something to do every `seconds`; what failed is due again at the next round."""
+
+    def __init__(self, seconds: float, do: Callable[[], object]) -> None:
+        self._seconds = seconds
+        self._do = do
+        self._next_at = 0.0
+
+    def do_if_due(self) -> None:
+        if time.monotonic() >= self._next_at:
+            self._do()
+            self._next_at = time.monotonic() + self._seconds

@@ -1,0 +1,62 @@
+"""Finding jobs nobody will end otherwise: their worker went silent, or their deadline passed while they waited."""
+
+from uuid import UUID
+
+import structlog
+from common.db import Database, run_write
+from common.db.sessions import WriteSession
+from sqlalchemy import select
+
+from jobs import metrics, transitions
+from jobs.database_time import database_time
+from jobs.models.job import Job
+from jobs.states import JobState
+from jobs.transitions import Lease
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100
+
+
+def expire_leases(store: str, database: Database) -> int:
+    """Take the jobs whose lease ran out from their workers; return how many."""
+    silent = select(Job.id, Job.fence).where(Job.state == JobState.RUNNING, Job.lease_until < database_time())
+    with database.read() as session:
+        leases = [Lease(*row) for row in session.execute(silent.limit(BATCH))]
+    return sum(_expire(store, database, lease) for lease in leases)
+
+
+def _expire(store: str, database: Database, lease: Lease) -> bool:
+    def work(session: WriteSession) -> JobState | None:
+        state = transitions.expire(session, lease)
+        session.commit()
+        return state
+
+    state = run_write(database, work)
+    if state is None:
+        return False
+    metrics.lease_expired.labels(store).inc()
+    if state is JobState.DEAD:
+        metrics.dead.labels(store).inc()
+    log.warning("lease_expired", store=store, job_id=str(lease.job_id), fence=lease.fence, state=state)
+    return True
+
+
+def fail_overdue(store: str, database: Database) -> int:
+    """Fail the queued jobs whose deadline has passed; return how many."""
+    overdue = select(Job.id).where(Job.state == JobState.QUEUED, Job.deadline_at <= database_time())
+    with database.read() as session:
+        job_ids = list(session.scalars(overdue.limit(BATCH)))
+    return sum(_fail_overdue(store, database, job_id) for job_id in job_ids)
+
+
+def _fail_overdue(store: str, database: Database, job_id: UUID) -> bool:
+    def work(session: WriteSession) -> bool:
+        happened = transitions.fail_overdue(session, job_id)
+        session.commit()
+        return happened
+
+    if not run_write(database, work):
+        return False
+    log.warning("job_overdue", store=store, job_id=str(job_id))
+    return True

@@ -1,0 +1,127 @@
+"""Keeps the lease of a running job while its handler works, and tells the handler when it has to stop."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import structlog
+from common.db import Database, run_write
+from common.db.sessions import WriteSession
+from sqlalchemy.exc import DBAPIError
+
+from jobs import transitions
+from jobs.errors import DeadlineExceeded, JobCancelled, LeaseLost, TimeLimitExceeded
+from jobs.transitions import Lease, Notice
+
+log = structlog.get_logger(__name__)
+
+SELF_FENCING_SHARE = 5 / 6
+"""Of the lease: without a renewal for that long the handler stops, before another worker can have the job."""
+RETRY_SECONDS = 1.0
+EX_SOFTWARE = 70
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a lease lasts and how often it is renewed, in seconds."""
+
+    lease_seconds: float = 30
+    heartbeat_seconds: float = 10
+
+
+class LeaseKeeper:
+    """A thread that renews the lease by its own connection, and enforces the time limits of the kind.
+
+    `on_hard_limit` runs in the thread when the hard limit is reached; the process ends after it. Use as a context
+    manager around the run.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        lease: Lease,
+        timing: Timing,
+        limits: tuple[float, float],
+        on_hard_limit: Callable[[], object],
+    ) -> None:
+        soft, hard = limits
+        self._database = database
+        self._lease = lease
+        self._timing = timing
+        self._on_hard_limit = on_hard_limit
+        self._started_at = self._renewed_at = time.monotonic()
+        self._soft_limit_at = self._started_at + soft
+        self._hard_limit_at = self._started_at + hard
+        self._next_beat_at = self._started_at + timing.heartbeat_seconds
+        self._notice: Notice | None = Notice(cancel_requested=False, deadline_passed=False)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"lease-{lease.job_id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stop.set()
+        # Not for long: a renewal that hangs on the database meets a row it may no longer change.
+        self._thread.join(timeout=RETRY_SECONDS)
+
+    @property
+    def elapsed_seconds(self) -> float:
+        return time.monotonic() - self._started_at
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether no other worker can have the job yet."""
+        silence = time.monotonic() - self._renewed_at
+        return self._notice is not None and silence < self._timing.lease_seconds * SELF_FENCING_SHARE
+
+    def check(self) -> None:
+        """Raise what the handler has to end with, if anything."""
+        notice = self._notice
+        if notice is None or not self.is_safe:
+            raise LeaseLost
+        if notice.cancel_requested:
+            raise JobCancelled
+        if notice.deadline_passed:
+            raise DeadlineExceeded
+        if time.monotonic() >= self._soft_limit_at:
+            raise TimeLimitExceeded
+
+    def _run(self) -> None:
+        while self._notice is not None and not self._stop.wait(self._pause_seconds()):
+            if time.monotonic() >= self._hard_limit_at:
+                self._end_process()
+            if time.monotonic() >= self._next_beat_at:
+                self._beat()
+
+    def _pause_seconds(self) -> float:
+        return max(0.0, min(self._next_beat_at, self._hard_limit_at) - time.monotonic())
+
+    def _beat(self) -> None:
+        sent_at = time.monotonic()
+        try:
+            self._notice = run_write(self._database, self._renew)
+        except DBAPIError as error:
+            log.warning("lease_renewal_failed", job_id=str(self._lease.job_id), error=type(error.orig).__name__)
+            self._next_beat_at = time.monotonic() + min(RETRY_SECONDS, self._timing.heartbeat_seconds)
+            return
+        # Counted from before the request: the database took it for at least this long.
+        self._renewed_at = sent_at
+        self._next_beat_at = sent_at + self._timing.heartbeat_seconds
+
+    def _renew(self, session: WriteSession) -> Notice | None:
+        notice = transitions.renew(session, self._lease, self._timing.lease_seconds)
+        session.commit()
+        return notice
+
+    def _end_process(self) -> None:
+        """The only way to stop a handler that does not listen: its process goes, the row is handed on first."""
+        try:
+            self._on_hard_limit()
+        finally:
+            os._exit(EX_SOFTWARE)

@@ -1,0 +1,69 @@
+"""Runs one job from its message to the end of the attempt."""
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from common.db import Database, run_write
+from common.db.sessions import WriteSession
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from jobs import metrics, transitions
+from jobs.attempt import Attempt
+from jobs.errors import UnknownStore
+from jobs.insist import insist, reason_of
+from jobs.keeper import Timing
+from jobs.models.job import Job
+from jobs.registry import Registry
+from jobs.states import Outcome
+from jobs.stores import Stores
+
+log = structlog.get_logger(__name__)
+
+
+def incarnation_id() -> str:
+    """Return a name no other process ever has: a pod's name and even its process ids come back after a restart."""
+    return f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+@dataclass
+class Runner:
+    """Takes jobs from the stores and runs them by the registry, one at a time."""
+
+    stores: Stores
+    registry: Registry
+    timing: Timing = field(default_factory=Timing)
+    worker: str = field(default_factory=incarnation_id)
+
+    def run(self, store: str, job_id: UUID) -> Outcome | None:
+        """Run the job if it is there to be claimed; return how the attempt ended.
+
+        None when there was nothing to claim (a late or repeated message), the database did not answer, or the job
+        was taken away meanwhile. SystemExit (the worker is told to stop) hands the job back and is raised on.
+        """
+        with structlog.contextvars.bound_contextvars(store=store, job_id=str(job_id)):
+            try:
+                database = self.stores.database(store)
+                job = self._claim(database, job_id)
+            except UnknownStore as error:
+                log.error("job_not_claimed", reason=str(error))
+                return None
+            except (OperationalError, InterfaceError) as error:
+                # Whether or not the claim was written, the dispatcher finds the row and sends another message.
+                log.error("job_not_claimed", reason=reason_of(error))
+                return None
+            if job is None:
+                metrics.claim_skipped.labels(store).inc()
+                return None
+            return Attempt(store, database, job, self.timing).run(self.registry)
+
+    def _claim(self, database: Database, job_id: UUID) -> Job | None:
+        def work(session: WriteSession) -> Job | None:
+            job = transitions.claim(session, job_id, self.worker, self.timing.lease_seconds)
+            session.commit()
+            return job
+
+        return insist(lambda: run_write(database, work), seconds=self.timing.lease_seconds)

@@ -1,0 +1,311 @@
+"""Publishing: nothing due is forgotten, nothing is handed out twice without need, whatever dies in between."""
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import pytest
+from jobs import transitions
+from jobs.dispatcher import Pace, StoreDispatcher
+from jobs.dispatcher.publishing import PublishError
+from jobs.registry import Kind
+from jobs.states import JobState
+from jobs.testing import Numbers, StoreHarness
+from prometheus_client import REGISTRY
+from sqlalchemy.exc import OperationalError
+
+
+class FakeBroker:
+    """Holds messages in memory; refuses after `accepts` of them."""
+
+    def __init__(self, accepts: int | None = None) -> None:
+        self.messages: list[UUID] = []
+        self.queues: Counter[str] = Counter()
+        self.accepts = accepts
+
+    def publish(self, store: str, job_id: UUID, queue: str) -> None:
+        if self.accepts is not None and len(self.messages) >= self.accepts:
+            raise PublishError("connection refused")
+        self.messages.append(job_id)
+        self.queues[queue] += 1
+
+    def count_waiting(self, store: str, queue: str) -> int:
+        return len(self.messages)
+
+
+EAGER = Pace(lease_sweep_seconds=0, redispatch_seconds=0, slow_round_seconds=0)
+
+
+def dispatcher(store: StoreHarness, broker: Any, pace: Pace | None = None) -> StoreDispatcher:
+    return StoreDispatcher("api", store.database, broker, pace or Pace(), threading.Event())
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, {"store": "api"} | labels) or 0
+
+
+def test_a_due_job_is_published_once(store: StoreHarness) -> None:
+    broker, job_id = FakeBroker(), store.enqueue()
+    rounds = dispatcher(store, broker)
+    rounds.publish_due()
+    rounds.publish_due()
+    assert broker.messages == [job_id]
+    job = store.job(job_id)
+    assert (job.state, job.dispatch_count) == (JobState.QUEUED, 1)
+    assert job.dispatched_at is not None
+
+
+def test_what_is_not_due_running_or_finished_is_not_published(store: StoreHarness) -> None:
+    broker = FakeBroker()
+    store.enqueue(delay_seconds=60)
+    store.start()
+    store.transition(transitions.succeed, store.start(), None)
+    store.transition(transitions.cancel_queued, store.enqueue())
+    rounds = dispatcher(store, broker, EAGER)
+    rounds.run_round()
+    assert broker.messages == []
+
+
+def test_a_job_goes_to_the_queue_of_its_kind_and_the_urgent_ones_go_first(store: StoreHarness) -> None:
+    broker = FakeBroker()
+    later = store.enqueue(kind=Kind("numbers", 1, Numbers, lambda job, payload: None, queue="slow"))
+    first = store.enqueue(priority=5)
+    dispatcher(store, broker).publish_due()
+    assert broker.messages == [first, later]
+    assert broker.queues == {"slow": 1, "default": 1}
+
+
+def test_a_retry_is_published_again_when_it_is_due(store: StoreHarness) -> None:
+    broker, job_id = FakeBroker(), store.enqueue()
+    rounds = dispatcher(store, broker)
+    rounds.publish_due()
+    lease = store.claim(job_id)
+    assert lease
+    store.transition(transitions.retry, lease, {"code": "x", "message": "y"}, 60)
+    rounds.publish_due()
+    assert broker.messages == [job_id]
+    store.change(job_id, run_after=store.job(job_id).created_at)
+    rounds.publish_due()
+    assert broker.messages == [job_id, job_id]
+
+
+def test_what_the_broker_did_not_take_is_unmarked_and_published_when_it_is_back(store: StoreHarness) -> None:
+    broker = FakeBroker(accepts=2)
+    jobs = [store.enqueue() for _ in range(5)]
+    errors = sample("publish_errors_total")
+    rounds = dispatcher(store, broker)
+    with pytest.raises(PublishError):
+        rounds.publish_due()
+    assert [store.job(job_id).dispatched_at is not None for job_id in jobs] == [True, True, False, False, False]
+    assert [store.job(job_id).dispatch_count for job_id in jobs] == [1, 1, 0, 0, 0]
+    assert sample("publish_errors_total") == errors + 1
+    broker.accepts = None
+    rounds.publish_due()
+    assert broker.messages == jobs
+
+
+def test_a_round_outlives_broker_and_database_failures_and_waits_longer_each_time(
+    store: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = FakeBroker(accepts=0)
+    job_id = store.enqueue()
+    rounds = dispatcher(store, broker)
+    pauses = [rounds.run_round() for _ in range(12)]
+    assert all(0.1 <= pause <= 5 for pause in pauses)
+    assert max(pauses) > 0.4
+    broker.accepts = None
+    monkeypatch.setattr("jobs.dispatcher.picking.has_due", _database_is_gone)
+    assert rounds.run_round() >= 0.1
+    monkeypatch.undo()
+    assert rounds.run_round() == Pace().busy_seconds
+    assert broker.messages == [job_id]
+
+
+def _database_is_gone(*args: object) -> bool:
+    raise OperationalError("SELECT", {}, Exception("gone"))
+
+
+def test_a_dispatcher_killed_between_mark_and_publish_loses_nothing(store: StoreHarness) -> None:
+    class Killed(BaseException):
+        pass
+
+    class DeadlyBroker(FakeBroker):
+        def publish(self, store: str, job_id: UUID, queue: str) -> None:
+            raise Killed
+
+    job_id = store.enqueue()
+    killed = dispatcher(store, DeadlyBroker())
+    # A killed process runs no `finally`.
+    killed._unmark = lambda picked: None  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        killed.publish_due()
+    broker = FakeBroker()
+    dispatcher(store, broker, Pace(redispatch_seconds=60)).publish_lost()
+    assert broker.messages == []
+    time.sleep(0.01)
+    again = sample("redispatch_total")
+    dispatcher(store, broker, EAGER).publish_lost()
+    assert broker.messages == [job_id]
+    assert sample("redispatch_total") == again + 1
+
+
+def test_what_the_broker_lost_is_published_again(store: StoreHarness) -> None:
+    broker = FakeBroker()
+    jobs = [store.enqueue() for _ in range(3)]
+    rounds = dispatcher(store, broker, EAGER)
+    rounds.publish_due()
+    broker.messages.clear()
+    time.sleep(0.01)
+    rounds.publish_lost()
+    assert sorted(broker.messages) == sorted(jobs)
+
+
+def test_a_backlog_the_broker_still_holds_is_not_published_again(store: StoreHarness) -> None:
+    broker = FakeBroker()
+    for _ in range(3):
+        store.enqueue()
+    rounds = dispatcher(store, broker, EAGER)
+    rounds.publish_due()
+    time.sleep(0.01)
+    rounds.publish_lost()
+    assert len(broker.messages) == 3
+
+
+def test_a_job_is_not_looked_upon_as_lost_while_others_wait_as_long(store: StoreHarness) -> None:
+    broker = FakeBroker()
+    first, second = store.enqueue(), store.enqueue()
+    rounds = dispatcher(store, broker, Pace(redispatch_seconds=0.05))
+    rounds.publish_due()
+    time.sleep(0.1)
+    store.claim(first)
+    broker.messages.clear()
+    rounds.publish_lost()
+    assert broker.messages == []
+    time.sleep(0.3)
+    rounds.publish_lost()
+    assert broker.messages == [second]
+
+
+def test_two_dispatchers_publish_each_of_many_jobs_once(store: StoreHarness) -> None:
+    jobs = [store.enqueue() for _ in range(300)]
+    brokers = [FakeBroker(), FakeBroker()]
+
+    def drain(broker: FakeBroker) -> None:
+        rounds = dispatcher(store, broker, Pace(batch=20))
+        for _ in range(40):
+            rounds.publish_due()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(drain, brokers))
+    assert sorted(brokers[0].messages + brokers[1].messages) == sorted(jobs)
+
+
+def test_dispatchers_and_workers_on_the_same_rows_do_not_trip_over_each_other(store: StoreHarness) -> None:
+    jobs = [store.enqueue() for _ in range(100)]
+    broker = FakeBroker()
+
+    def publish(_: int) -> None:
+        rounds = dispatcher(store, broker, Pace(batch=10, redispatch_seconds=0))
+        for _round in range(20):
+            rounds.publish_due()
+            rounds.publish_lost()
+
+    def work(part: int) -> None:
+        for job_id in jobs[part::2]:
+            while (lease := store.claim(job_id)) is None:
+                time.sleep(0.001)
+            assert store.transition(transitions.succeed, lease, None)
+
+    with ThreadPoolExecutor(4) as pool:
+        results = [pool.submit(publish, n) for n in range(2)] + [pool.submit(work, n) for n in range(2)]
+        for result in results:
+            result.result()
+    assert {store.job(job_id).state for job_id in jobs} == {JobState.SUCCEEDED}
+    assert set(broker.messages) <= set(jobs)
+
+
+def test_a_silent_worker_loses_its_job_and_the_job_goes_on(store: StoreHarness) -> None:
+    broker, expired = FakeBroker(), sample("lease_expired_total")
+    lease = store.start()
+    rounds = dispatcher(store, broker, EAGER)
+    rounds.run_round()
+    assert store.job(lease.job_id).state is JobState.RUNNING
+    store.transition(transitions.renew, lease, -1)
+    rounds.run_round()
+    rounds.run_round()
+    assert (store.job(lease.job_id).state, store.job(lease.job_id).crash_count) == (JobState.QUEUED, 1)
+    assert broker.messages[:1] == [lease.job_id]
+    assert sample("lease_expired_total") == expired + 1
+
+
+def test_a_job_that_crashes_its_workers_dies_and_is_counted(store: StoreHarness) -> None:
+    job_id, died = store.enqueue(), sample("dead_total")
+    rounds = dispatcher(store, FakeBroker(), EAGER)
+    for _ in range(3):
+        lease = store.claim(job_id)
+        assert lease
+        store.transition(transitions.renew, lease, -1)
+        rounds.run_round()
+    assert store.job(job_id).state is JobState.DEAD
+    assert sample("dead_total") == died + 1
+    assert sample("jobs", state="dead", kind="numbers") == 1
+
+
+def test_a_job_that_waits_past_its_deadline_fails(store: StoreHarness) -> None:
+    job_id = store.enqueue(deadline_seconds=0)
+    rounds = dispatcher(store, FakeBroker(accepts=0), EAGER)
+    rounds.run_round()
+    assert store.job(job_id).state is JobState.FAILED
+
+
+def test_gauges_tell_states_and_the_oldest_due_job_and_fall_back_to_zero(store: StoreHarness) -> None:
+    store.enqueue()
+    store.enqueue()
+    store.start()
+    rounds = dispatcher(store, FakeBroker(), EAGER)
+    time.sleep(0.02)
+    rounds.run_round()
+    assert sample("jobs", state="queued", kind="numbers") == 2
+    assert sample("jobs", state="running", kind="numbers") == 1
+    assert 0 < sample("oldest_due_age_seconds", queue="default") < 10
+    for job_id in store.ids():
+        store.transition(transitions.cancel_queued, job_id)
+    rounds.run_round()
+    assert sample("jobs", state="queued", kind="numbers") == 0
+    assert sample("oldest_due_age_seconds", queue="default") == 0
+
+
+def test_an_idle_dispatcher_looks_less_often_than_a_busy_one(store: StoreHarness) -> None:
+    rounds = dispatcher(store, FakeBroker())
+    assert rounds.run_round() == 0.25
+    store.enqueue()
+    rounds.run_round()
+    assert rounds.run_round() == 0.05
+
+
+def test_a_full_batch_is_followed_by_the_next_without_a_pause(store: StoreHarness) -> None:
+    for _ in range(3):
+        store.enqueue()
+    rounds = dispatcher(store, FakeBroker(), Pace(batch=2))
+    assert [rounds.run_round(), rounds.run_round()] == [0, 0.05]
+
+
+def test_a_dispatcher_told_to_stop_does_so_at_once_and_leaves_the_rest_unmarked(store: StoreHarness) -> None:
+    stop = threading.Event()
+
+    class StoppingBroker(FakeBroker):
+        def publish(self, store: str, job_id: UUID, queue: str) -> None:
+            super().publish(store, job_id, queue)
+            stop.set()
+
+    jobs = [store.enqueue() for _ in range(3)]
+    broker = StoppingBroker()
+    rounds = StoreDispatcher("api", store.database, broker, Pace(), stop)
+    started = time.monotonic()
+    rounds.run()
+    assert time.monotonic() - started < 2
+    assert len(broker.messages) == 1
+    assert [store.job(job_id).dispatched_at is not None for job_id in jobs] == [True, False, False]
