@@ -1,0 +1,159 @@
+"""Each fault of a definition is one clear error with the file and line of the offender."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from common.access import public
+from common.redprint import Redprint, RedprintError
+from common.web.shapes import Shape
+from flask.views import MethodView
+
+
+class Item(Shape):
+    name: str
+
+
+def handler() -> None:
+    """Do nothing."""
+
+
+def line_of(function: Callable[..., Any]) -> str:
+    return f"{__file__}:{inspect.getsourcelines(function)[1]}: "
+
+
+def refusal(define: Callable[[], object]) -> str:
+    with pytest.raises(RedprintError) as caught:
+        define()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "v1.items", ".", "items/new", "with space", "1st", None, 7])
+def test_a_name_that_is_empty_dotted_or_odd_is_refused(name: Any) -> None:
+    message = refusal(lambda: Redprint(name))
+    assert message.startswith(f"{__file__}:")
+    assert repr(name) in message
+
+
+@pytest.mark.parametrize("endpoint", ["", "v1.items", "a b"])
+def test_an_endpoint_that_is_empty_dotted_or_odd_is_refused(endpoint: str) -> None:
+    message = refusal(lambda: Redprint("items").get("", access=public, endpoint=endpoint)(handler))
+    assert message.startswith(line_of(handler))
+
+
+@pytest.mark.parametrize("rule", ["items", "<int:n>", "a/b"])
+def test_a_rule_without_a_leading_slash_is_refused(rule: str) -> None:
+    message = refusal(lambda: Redprint("items").get(rule, access=public)(handler))
+    assert message == line_of(handler) + f"the rule {rule!r} has to start with a slash (or be empty)"
+
+
+@pytest.mark.parametrize("rule", ["//", "/a//b", "/a//"])
+def test_a_rule_with_a_double_slash_is_refused(rule: str) -> None:
+    assert "double slash" in refusal(lambda: Redprint("items").get(rule, access=public)(handler))
+
+
+@pytest.mark.parametrize("prefix", ["items", "/a//b"])
+def test_a_bad_prefix_is_refused(prefix: str) -> None:
+    assert refusal(lambda: Redprint("items", url_prefix=prefix)).startswith(f"{__file__}:")
+
+
+def test_no_prefix_and_a_prefix_contradict_each_other() -> None:
+    assert "say one of them" in refusal(lambda: Redprint("items", with_prefix=False, url_prefix="/x"))
+
+
+@pytest.mark.parametrize("access", [None, "public", lambda: None])
+def test_a_route_without_access_stops_the_start_with_its_name(access: Any) -> None:
+    message = refusal(lambda: Redprint("items").get("/all", access=access)(handler))
+    assert message.startswith(line_of(handler) + "the route '/all' (items.handler) declares no access")
+    assert "access=public" in message
+
+
+def test_two_handlers_of_one_name_are_refused_with_both_lines() -> None:
+    items = Redprint("items")
+    items.get("/a", access=public)(handler)
+
+    def other() -> None:
+        """Be another."""
+
+    other.__name__ = "handler"
+    message = refusal(lambda: items.get("/b", access=public)(other))
+    assert message.startswith(line_of(other))
+    assert line_of(handler).rstrip(": ") in message
+
+
+def test_one_handler_on_two_rules_needs_two_endpoints() -> None:
+    items = Redprint("items")
+    items.get("/a", access=public)(handler)
+    assert "endpoint=" in refusal(lambda: items.get("/b", access=public)(handler))
+    items.get("/b", access=public, endpoint="handler_b")(handler)
+    assert [route.endpoint for route in items.routes] == ["handler", "handler_b"]
+
+
+@pytest.mark.parametrize("methods", [[], "GET", ["FETCH"], ["GET", ""]])
+def test_methods_that_are_none_are_refused(methods: Any) -> None:
+    assert "methods=" in refusal(lambda: Redprint("items").route("", methods=methods, access=public)(handler))
+
+
+def test_a_method_view_without_methods_is_refused() -> None:
+    class Empty(MethodView):
+        pass
+
+    assert "methods=" in refusal(lambda: Redprint("items").route("", access=public)(Empty))
+
+
+def test_an_async_handler_is_refused() -> None:
+    async def wait() -> None:
+        """Wait."""
+
+    assert "async" in refusal(lambda: Redprint("items").get("", access=public)(wait))
+
+
+def test_a_body_on_a_get_is_refused() -> None:
+    def show(body: Item) -> None:
+        """Show it."""
+
+    assert "declares a body" in refusal(lambda: Redprint("items").get("", access=public, body=Item)(show))
+
+
+def test_a_handler_that_does_not_take_its_body_or_parameter_is_refused() -> None:
+    message = refusal(lambda: Redprint("items").post("/<int:n>", access=public, body=Item, query=Item)(handler))
+    assert "handler does not take body, n, query" in message
+
+
+@pytest.mark.parametrize("name", ["body", "query"])
+def test_a_handler_that_takes_what_its_route_does_not_declare_is_refused(name: str) -> None:
+    function = {"body": lambda body: None, "query": lambda query: None}[name]
+    function.__name__ = "take"
+    message = refusal(lambda: Redprint("items").post("", access=public)(function))
+    assert message.endswith(f"take takes {name}, so its route declares {name}=")
+
+
+def test_a_handler_with_any_arguments_may_take_them_all() -> None:
+    def take(**arguments: object) -> None:
+        """Take anything."""
+
+    Redprint("items").post("/<int:n>", access=public, body=Item)(take)
+
+
+def test_a_decorator_below_a_route_is_looked_through() -> None:
+    @functools.wraps(handler)
+    def wrapped() -> None:
+        """Call the handler."""
+
+    items = Redprint("items")
+    items.get("", access=public)(wrapped)
+    assert items.routes[0].place == line_of(handler).rstrip(": ")
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(TypeError, match="respnse"):
+        Redprint("items").get("", access=public, respnse=Item)  # type: ignore[call-arg] # the fault under test
+
+
+def test_a_handler_made_at_run_time_is_named_by_its_module() -> None:
+    namespace: dict[str, Any] = {"__name__": "made_up"}
+    exec("def made(): pass", namespace)
+    message = refusal(lambda: Redprint("items").get("x", access=public)(namespace["made"]))
+    assert message.startswith("made_up: ")
