@@ -1,6 +1,7 @@
 """Every field of a contact with its limits: the one place for HTTP shapes, imports and column lengths."""
 
 import re
+from contextlib import suppress
 from datetime import date
 from typing import Annotated
 
@@ -47,14 +48,13 @@ def _url(text: str) -> str:
     return text
 
 
-def _iso_date(value: object) -> object:
-    # Pydantic alone would read 19700101 as seconds since 1970.
-    if isinstance(value, str):
-        if not _ISO_DATE.fullmatch(value):
-            raise PydanticCustomError("invalid-date", "is not a date written YYYY-MM-DD")
-        return value
+def _iso_date(value: object) -> date:
     if isinstance(value, date):
         return value
+    # Pydantic alone would read 19700101 as seconds since 1970.
+    if isinstance(value, str) and _ISO_DATE.fullmatch(value):
+        with suppress(ValueError):  # the 30th of February
+            return date.fromisoformat(value)
     raise PydanticCustomError("invalid-date", "is not a date written YYYY-MM-DD")
 
 

@@ -10,7 +10,7 @@ from contacts.imports.contract import (
     OpenStep,
 )
 from contacts.imports.lines import read_head
-from contacts.imports.mapping import HEAD_BYTES, check_encoding, parse_mapping, read_plan
+from contacts.imports.mapping import HEAD_BYTES, check_first_bytes, parse_mapping, read_plan
 from contacts.imports.pipeline import run
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "ImportStep",
     "OnConflict",
     "OpenStep",
-    "check_encoding",
+    "check_first_bytes",
     "parse_mapping",
     "read_head",
     "read_plan",

@@ -28,7 +28,7 @@ from contacts.errors import (
     UnknownTargetField,
 )
 from contacts.fields import FIELD_NAMES, NAME_FIELDS
-from contacts.imports.lines import BOM, Lines
+from contacts.imports.lines import BOM, GZIP_MAGIC, Lines
 from contacts.imports.records import CSVRecords, JSONRecord, JSONRecords, Record
 
 HEAD_BYTES = 64 * 1024
@@ -94,15 +94,23 @@ def read_plan(head: bytes, mapping: ColumnMapping) -> Plan:
 
     Raises a subclass of ImportRefused for each thing that no row could be imported with.
     """
-    check_encoding(head)
+    _check_encoding(head)
     _check_targets(mapping)
     if head.removeprefix(BOM).lstrip().startswith(b"{"):
         return _plan_ndjson(head, mapping)
     return _plan_csv(head, mapping)
 
 
-def check_encoding(head: bytes) -> None:
-    """Refuse what holds nothing or is not UTF-8. Raises EmptyFile, NotUTF8."""
+def check_first_bytes(head: bytes) -> None:
+    """Refuse a file by its first HEAD_BYTES as stored, before the rest has arrived. Raises EmptyFile, NotUTF8.
+
+    A gzip stream passes: `read_plan` sees into it once it is there.
+    """
+    if not head.startswith(GZIP_MAGIC):
+        _check_encoding(head)
+
+
+def _check_encoding(head: bytes) -> None:
     if not head.removeprefix(BOM).strip():
         raise EmptyFile("The file is empty; a CSV file has at least a header row.")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _looks_like_utf16(head):

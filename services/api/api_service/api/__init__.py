@@ -1,0 +1,1 @@
+"""The controllers, a package for each version of the interface."""

@@ -1,0 +1,41 @@
+"""Puts the api service together; the only place where its parts meet. Importing it opens nothing."""
+
+from common.config import load_settings_or_exit
+from common.db import Database, schema_is_current
+from common.jwt import JWKSCache, KeySource, TokenVerifier
+from common.web import app as web
+from common.web.lifecycle import on_worker_start, on_worker_stop
+from flask import Flask
+
+from api_service.api import v1
+from api_service.config import APISettings
+from api_service.errors import PROBLEMS
+
+AUDIENCES = frozenset({"api"})
+
+
+def create_app(settings: APISettings | None = None, *, keys: KeySource | None = None) -> Flask:
+    """Return the application. Without settings the environment makes them; without `keys` they come from AUTH_JWKS_URL.
+
+    Exits with status 78 where the environment makes no valid settings.
+    """
+    settings = settings or load_settings_or_exit(APISettings)
+    database = Database(
+        settings.database_url.get_secret_value(), pool_size=settings.db_pool_size, tls_ca=settings.db_tls_ca
+    )
+    keys = keys or JWKSCache(settings.auth_jwks_url)
+    app = web.create_app(
+        __name__,
+        settings,
+        blueprints=[v1.make_blueprint()],
+        problems=PROBLEMS,
+        verifier=TokenVerifier(keys, settings.auth_issuer, AUDIENCES),
+        database=database,
+        checks={"database": lambda: schema_is_current(database, "api_service")},
+    )
+    on_worker_start(app, database.warm)
+    on_worker_stop(app, database.dispose)
+    if isinstance(keys, JWKSCache):
+        on_worker_start(app, keys.warm)
+        on_worker_stop(app, keys.close)
+    return app

@@ -1,0 +1,62 @@
+"""Which status each exception of contacts, jobs and files becomes."""
+
+from collections.abc import Mapping
+
+from common.errors import DomainError
+from common.problems import Problem
+from contacts.errors import (
+    ContactChanged,
+    ContactExists,
+    ContactNotFound,
+    DamagedGzip,
+    DuplicateTargetField,
+    EmptyFile,
+    ImportRefused,
+    ImportTooLarge,
+    InvalidMapping,
+    MalformedHeader,
+    MappedColumnAbsent,
+    NoNameColumn,
+    NotNDJSON,
+    NotUTF8,
+    UnknownTargetField,
+)
+from jobs.errors import JobNotFound
+
+
+class NotMultipart(DomainError):
+    """The upload is declared as something else than multipart/form-data."""
+
+
+class MalformedMultipart(DomainError):
+    """The upload is not multipart/form-data as RFC 7578 has it."""
+
+
+class ErrorsNotFound(DomainError):
+    """The job rejected no rows."""
+
+
+def _refusal(refused: type[ImportRefused], title: str, status: int = 422) -> Problem:
+    return Problem(status, refused.code, title)
+
+
+PROBLEMS: Mapping[type[Exception], Problem] = {
+    ContactNotFound: Problem(404, "contact-not-found", "Contact not found"),
+    ContactExists: Problem(409, "contact-exists", "Contact exists"),
+    ContactChanged: Problem(412, "contact-changed", "Contact changed"),
+    JobNotFound: Problem(404, "job-not-found", "Job not found"),
+    ErrorsNotFound: Problem(404, "errors-not-found", "No rejected rows"),
+    NotMultipart: Problem(415, "unsupported-media-type", "Unsupported Media Type"),
+    MalformedMultipart: Problem(400, "malformed-multipart", "Malformed multipart"),
+    ImportTooLarge: _refusal(ImportTooLarge, "Import too large", status=413),
+    EmptyFile: _refusal(EmptyFile, "Empty file"),
+    NotUTF8: _refusal(NotUTF8, "Not UTF-8"),
+    DamagedGzip: _refusal(DamagedGzip, "Damaged gzip"),
+    MalformedHeader: _refusal(MalformedHeader, "Malformed header"),
+    NotNDJSON: _refusal(NotNDJSON, "Not NDJSON"),
+    InvalidMapping: _refusal(InvalidMapping, "Invalid mapping"),
+    UnknownTargetField: _refusal(UnknownTargetField, "Unknown target field"),
+    MappedColumnAbsent: _refusal(MappedColumnAbsent, "Mapped column absent"),
+    DuplicateTargetField: _refusal(DuplicateTargetField, "Two columns for one field"),
+    NoNameColumn: _refusal(NoNameColumn, "No name column"),
+}

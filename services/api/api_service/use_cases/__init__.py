@@ -1,0 +1,1 @@
+"""What the api does beyond what the domain's own use cases do: joining contacts and jobs."""

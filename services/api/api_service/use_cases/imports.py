@@ -1,0 +1,47 @@
+"""Accepting an import: checked as far as its first part shows, stored, and queued as a job."""
+
+from typing import BinaryIO
+from uuid import UUID
+
+from contacts.errors import ImportTooLarge
+from contacts.imports import CONTACTS_IMPORT, HEAD_BYTES, ImportPayload, OnConflict, read_head, read_plan
+from jobs.enqueue import enqueue
+from jobs.files import FileStore, FileTooLarge
+from jobs.models import Job
+from sqlalchemy.orm import Session
+
+UPLOAD_FILE = "upload"  # never the client's own name for it: that may be errors.csv, which the job writes
+
+
+def check_upload(file: BinaryIO, mapping: dict[str, str | None]) -> None:
+    """Refuse what no row could be imported from. Raises a subclass of ImportRefused."""
+    read_plan(read_head(file, HEAD_BYTES), mapping)
+
+
+def start_import(
+    session: Session,
+    *,
+    owner_id: UUID,
+    file: BinaryIO,
+    content_type: str,
+    mapping: dict[str, str | None],
+    on_conflict: OnConflict,
+    max_bytes: int,
+    traceparent: str | None = None,
+) -> Job:
+    """Store the file, queue the job that imports it, commit both at once, and return the job.
+
+    Raises ImportTooLarge for more than `max_bytes`.
+    """
+    file.seek(0)
+    try:
+        stored = FileStore().save(
+            session, owner_id=owner_id, name=UPLOAD_FILE, content_type=content_type, stream=file, max_bytes=max_bytes
+        )
+    except FileTooLarge as error:
+        raise ImportTooLarge(f"The file is larger than {max_bytes} bytes.") from error
+    payload = ImportPayload(file_id=stored.id, mapping=mapping, on_conflict=on_conflict, max_bytes=max_bytes)
+    job = enqueue(session, owner_id=owner_id, kind=CONTACTS_IMPORT, payload=payload, traceparent=traceparent)
+    stored.job_id = job.id
+    session.commit()
+    return job
