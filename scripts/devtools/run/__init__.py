@@ -1,0 +1,1 @@
+"""The local run: everything on this machine, started together and ended together."""
