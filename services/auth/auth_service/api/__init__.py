@@ -1,0 +1,1 @@
+"""The HTTP interface: one folder a version, and the addresses standards fix outside of them."""

@@ -1,0 +1,55 @@
+"""Accounts and sessions: register, log in, refresh, log out."""
+
+from common.access import AuthenticationRequired, public
+from common.redprint import Redprint
+from common.web.guard import optional_principal
+from common.web.reading import body_reader
+from flask import request
+
+from auth_service import use_cases
+from auth_service.api.dependencies import current_dependencies
+from auth_service.scopes import DEFAULT_AUDIENCE
+from auth_service.views.auth import Accepted, Login, Logout, Refresh, Registration, TokenPairView
+
+auth = Redprint("auth")
+_read_logout = body_reader(Logout)
+
+
+@auth.post("/register", access=public, body=Registration, response=Accepted, status=202)
+def register(body: Registration) -> Accepted:
+    """Make an account; the answer is the same for an address that has one."""
+    use_cases.auth.register(current_dependencies(), email=body.email, password=body.password, name=body.name)
+    return Accepted()
+
+
+@auth.post("/login", access=public, body=Login, response=TokenPairView)
+def log_in(body: Login) -> TokenPairView:
+    """Open a session with address and password."""
+    tokens = use_cases.auth.log_in(
+        current_dependencies(), email=body.email, password=body.password, audience=body.resource or DEFAULT_AUDIENCE
+    )
+    return TokenPairView.model_validate(tokens)
+
+
+@auth.post("/refresh", access=public, body=Refresh, response=TokenPairView)
+def refresh(body: Refresh) -> TokenPairView:
+    """Exchange a refresh token for new tokens; it works once."""
+    tokens = use_cases.auth.refresh(current_dependencies(), refresh_token=body.refresh_token, audience=body.resource)
+    return TokenPairView.model_validate(tokens)
+
+
+@auth.post("/logout", access=public, status=204)
+def log_out() -> None:
+    """End the session behind the refresh token of the body or, without one, behind the bearer token."""
+    refresh_token = _read_logout(request).refresh_token if _has_body() else None
+    if refresh_token is not None:
+        use_cases.sessions.log_out_with_refresh_token(current_dependencies(), refresh_token)
+        return
+    principal = optional_principal()
+    if principal is None or principal.session_id is None:
+        raise AuthenticationRequired
+    use_cases.sessions.log_out(current_dependencies(), principal.session_id)
+
+
+def _has_body() -> bool:
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers

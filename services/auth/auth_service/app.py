@@ -1,0 +1,58 @@
+"""The one place where the auth service is put together. Importing it opens nothing."""
+
+from datetime import timedelta
+
+from common.clock import Clock, utc_now
+from common.config import load_settings_or_exit
+from common.db import Database, schema_is_current
+from common.jwt import SigningKey, StaticKeys, TokenIssuer, TokenVerifier, load_signing_key
+from common.web.app import create_app as create_web_app
+from common.web.lifecycle import on_worker_start
+from flask import Flask
+
+from auth_service.api import v1, well_known
+from auth_service.api.dependencies import install_dependencies
+from auth_service.config import AuthSettings
+from auth_service.dependencies import Dependencies
+from auth_service.errors import PROBLEMS
+from auth_service.hashing import BoundedHasher
+from auth_service.scopes import AUDIENCES
+
+
+def create_app(settings: AuthSettings | None = None, clock: Clock = utc_now) -> Flask:
+    """Return the application; without settings they are read from the environment (exit 78 if they are wrong)."""
+    settings = settings or load_settings_or_exit(AuthSettings)
+    key = load_signing_key(settings.auth_keys_dir)
+    database = Database(
+        settings.database_url.get_secret_value(), pool_size=settings.db_pool_size, tls_ca=settings.db_tls_ca
+    )
+    app = create_web_app(
+        __name__,
+        settings,
+        blueprints=[v1.make_blueprint(), well_known.make_blueprint()],
+        problems=PROBLEMS,
+        verifier=TokenVerifier(StaticKeys([key.verifying_key]), settings.auth_issuer, AUDIENCES, clock),
+        database=database,
+        checks={"database": lambda: schema_is_current(database, "auth_service")},
+    )
+    install_dependencies(app, _make_dependencies(settings, database, key, clock))
+    well_known.publish(app, settings.auth_issuer, [key.verifying_key])
+    on_worker_start(app, database.warm)
+    return app
+
+
+def _make_dependencies(settings: AuthSettings, database: Database, key: SigningKey, clock: Clock) -> Dependencies:
+    return Dependencies(
+        database=database,
+        hasher=BoundedHasher(
+            memory_kib=settings.password_hash_memory_kib,
+            iterations=settings.password_hash_iterations,
+            slots=settings.password_hash_slots,
+            max_waiting=max(1, settings.web_threads - 2),
+        ),
+        token_issuer=TokenIssuer(key, settings.auth_issuer, settings.access_token_ttl_seconds, clock),
+        clock=clock,
+        refresh_idle_ttl=timedelta(seconds=settings.refresh_idle_ttl_seconds),
+        refresh_absolute_ttl=timedelta(seconds=settings.refresh_absolute_ttl_seconds),
+        email_verification_required=settings.email_verification_required,
+    )

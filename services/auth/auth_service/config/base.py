@@ -1,0 +1,48 @@
+"""What the auth service knows beyond what every web service does, with the defaults of all environments."""
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from common.config import DatabaseSettings, WebSettings
+from common.jwt import KeyFileError, load_signing_key
+from pydantic import Field, field_validator, model_validator
+
+DAY_SECONDS = 24 * 3600
+
+
+def count_cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class AuthSettings(WebSettings, DatabaseSettings):
+    """Durations in seconds; the README's table says what each is for and what is dangerous about it."""
+
+    development_only: ClassVar[frozenset[str]] = frozenset({"auth_keys_dir"})
+
+    auth_keys_dir: Path
+    access_token_ttl_seconds: int = Field(default=600, ge=60, le=3600)
+    refresh_idle_ttl_seconds: int = Field(default=7 * DAY_SECONDS, ge=60)
+    refresh_absolute_ttl_seconds: int = Field(default=30 * DAY_SECONDS, ge=60)
+    email_verification_required: bool = True
+    # OWASP's floor for argon2id; raise it as machines grow, logins rehash on their own.
+    password_hash_memory_kib: int = Field(default=19456, ge=19456)
+    password_hash_iterations: int = Field(default=2, ge=2)
+    password_hash_slots: int = Field(default_factory=count_cores, ge=1)
+
+    @field_validator("auth_keys_dir")
+    @classmethod
+    def _check_keys(cls, directory: Path) -> Path:
+        """A key that cannot sign has to stop the start, beside all other problems, not the first login."""
+        try:
+            load_signing_key(directory)
+        except KeyFileError as error:
+            raise ValueError(str(error)) from error
+        return directory
+
+    @model_validator(mode="after")
+    def _check_lifetimes(self) -> "AuthSettings":
+        if self.refresh_absolute_ttl_seconds < self.refresh_idle_ttl_seconds:
+            raise ValueError("REFRESH_ABSOLUTE_TTL_SECONDS has to be at least REFRESH_IDLE_TTL_SECONDS")
+        return self

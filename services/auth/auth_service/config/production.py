@@ -1,0 +1,3 @@
+"""Defaults in production: none of its own."""
+
+DEFAULTS: dict[str, object] = {"service_name": "auth"}

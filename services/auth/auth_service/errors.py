@@ -1,0 +1,47 @@
+"""What the rules of this service refuse, and the one table from refusal to status."""
+
+from collections.abc import Mapping
+
+from common.access import InvalidToken
+from common.errors import DomainError
+from common.problems import Problem
+
+
+class InvalidCredentials(DomainError):
+    """A login failed; nobody learns whether the address is unknown, unverified or disabled, or the password wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("The e-mail address or the password is not right.")
+
+
+class InvalidGrant(DomainError):
+    """A refresh token is unknown, used, expired or revoked; one text for all."""
+
+    def __init__(self) -> None:
+        super().__init__("The refresh token is not valid. Log in again.")
+
+
+class AccountGone(DomainError):
+    """The token is genuine, and its user has been deleted or disabled since."""
+
+    challenge = InvalidToken.challenge
+
+    def __init__(self) -> None:
+        super().__init__("The account behind this token cannot be used.")
+
+
+class HashingBusy(DomainError):
+    """Too many passwords are being hashed at once."""
+
+    retry_after_seconds = 1
+
+    def __init__(self) -> None:
+        super().__init__("Too many logins at once. Try again in a moment.")
+
+
+PROBLEMS: Mapping[type[Exception], Problem] = {
+    InvalidCredentials: Problem(401, "invalid-credentials", "Invalid credentials"),
+    InvalidGrant: Problem(401, "invalid-grant", "Invalid grant"),
+    AccountGone: Problem(401, "invalid-token", "Invalid token"),
+    HashingBusy: Problem(503, "unavailable", "Service unavailable"),
+}

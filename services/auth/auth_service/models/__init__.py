@@ -1,0 +1,7 @@
+"""The tables of the auth service."""
+
+from auth_service.models.base import Base
+from auth_service.models.session import Session
+from auth_service.models.user import User
+
+__all__ = ["Base", "Session", "User"]

@@ -1,0 +1,227 @@
+"""What the running service answers to tokens that are not right: 401, 400 or 403 as problems, never 500."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from common.access import require
+from common.ids import new_id
+from common.jwt import SigningKey, TokenIssuer
+from common.jwt.encoding import decode_base64url, encode_base64url
+from common.redprint import Redprint
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from flask import Flask
+from flask.testing import FlaskClient
+
+INVALID = 'Bearer realm="redprint", error="invalid_token", error_description="The access token is not valid"'
+ME = "/api/v1/users/me"
+
+
+class Forger:
+    """Takes a genuine token apart and puts together others."""
+
+    def __init__(self, token: str, key: SigningKey) -> None:
+        self.token = token
+        self.key = key
+        header, payload, _ = token.split(".")
+        self.header: dict[str, Any] = json.loads(decode_base64url(header))
+        self.claims: dict[str, Any] = json.loads(decode_base64url(payload))
+
+    def sign(self, header: dict[str, Any] | None = None, claims: dict[str, Any] | None = None) -> str:
+        signing_input = self.signing_input(header or {}, claims or {})
+        return f"{signing_input}.{encode_base64url(self.key.sign(signing_input.encode()))}"
+
+    def signing_input(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
+        parts = (changed(self.header, header), changed(self.claims, claims))
+        return ".".join(encode_base64url(json.dumps(part).encode()) for part in parts)
+
+    def hs256_over_the_public_key(self) -> str:
+        public_key = self.key.verifying_key.public_key
+        pem = public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        signing_input = self.signing_input({"alg": "HS256"}, {})
+        return f"{signing_input}.{encode_base64url(hmac.digest(pem, signing_input.encode(), hashlib.sha256))}"
+
+    def edited(self) -> str:
+        header, _, signature = self.token.split(".")
+        payload = encode_base64url(json.dumps(self.claims | {"sub": str(new_id())}).encode())
+        return f"{header}.{payload}.{signature}"
+
+    def unknown_key(self) -> str:
+        key = SigningKey.of(ec.generate_private_key(ec.SECP256R1()))
+        return Forger(self.token, key).sign({"kid": key.kid})
+
+
+def changed(members: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in (members | changes).items() if value is not None}
+
+
+@pytest.fixture
+def database_backend() -> str:
+    """Refusals never reach the database (a test of users/me counts): one is enough."""
+    return "sqlite"
+
+
+@pytest.fixture
+def forger(app: Flask, own_key: SigningKey, clock: Any) -> Forger:
+    issuer = TokenIssuer(own_key, app.extensions["settings"].auth_issuer, 600, clock)
+    scopes = {"contacts:read", "contacts:write"}
+    token = issuer.issue(new_id(), audience="api", scopes=scopes, client_id="redprint", session_id=new_id())
+    return Forger(token, own_key)
+
+
+FORGERIES: dict[str, Callable[[Forger], str]] = {
+    "A5 HS256 over the public key": Forger.hs256_over_the_public_key,
+    "A1 alg none": lambda forger: forger.signing_input({"alg": "none"}, {}) + ".",
+    "A2 alg none with a signature": lambda forger: forger.signing_input({"alg": "none"}, {}) + ".AAAA",
+    "A39 wrong aud": lambda forger: forger.sign(claims={"aud": "worker"}),
+    "A40 every aud": lambda forger: forger.sign(claims={"aud": ["api", "auth"]}),
+    "A38 wrong iss": lambda forger: forger.sign(claims={"iss": "https://evil.example"}),
+    "A31 wrong typ": lambda forger: forger.sign({"typ": "JWT"}),
+    "A31 no typ": lambda forger: forger.sign({"typ": None}),
+    "A36 no exp": lambda forger: forger.sign(claims={"exp": None}),
+    "A36 no sub": lambda forger: forger.sign(claims={"sub": None}),
+    "A46 expired": lambda forger: forger.sign(
+        claims={"iat": forger.claims["iat"] - 700, "exp": forger.claims["iat"] - 100}
+    ),
+    "A48 from the future": lambda forger: forger.sign(
+        claims={"iat": forger.claims["iat"] + 100, "exp": forger.claims["iat"] + 200}
+    ),
+    "A49 ten years": lambda forger: forger.sign(claims={"exp": forger.claims["iat"] + 315_360_000}),
+    "A13 edited payload": Forger.edited,
+    "A18 unknown kid": Forger.unknown_key,
+    "A9 no signature": lambda forger: forger.token.rpartition(".")[0],
+    "A59 too long": lambda forger: forger.token + "A" * 5000,
+    "A63 no token at all": lambda _: "",
+    "A63 bearer bearer": lambda forger: f"Bearer {forger.token}",
+    "garbage": lambda _: "!!!",
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+def test_a_forged_token_gets_401_and_one_text_for_all(
+    client: FlaskClient,
+    forger: Forger,
+    as_bearer: Callable[..., Any],
+    assert_problem: Callable[..., Any],
+    forge: Callable[[Forger], str],
+) -> None:
+    response = client.get(ME, headers=as_bearer(forge(forger)))
+    body = assert_problem(response, 401, "invalid-token")
+    assert response.headers["WWW-Authenticate"] == INVALID
+    assert (
+        body["detail"] == "The access token is not valid here: it is malformed, expired, or meant for something else."
+    )
+
+
+def test_the_genuine_token_is_accepted_whatever_the_case_of_the_scheme(
+    client: FlaskClient, person: Any, own_key: SigningKey
+) -> None:
+    genuine = Forger(person.tokens()["access_token"], own_key)
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        assert client.get(ME, headers={"Authorization": f"{scheme} {genuine.token}"}).status_code == 200
+    other_spelling = genuine.sign({"typ": "AT+JWT"})
+    assert client.get(ME, headers={"Authorization": f"Bearer {other_spelling}"}).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic YTpi"}, {"Authorization": ""}])
+def test_without_a_token_the_challenge_names_no_error(
+    client: FlaskClient, assert_problem: Callable[..., Any], headers: dict[str, str]
+) -> None:
+    response = client.get(ME, headers=headers)
+    assert_problem(response, 401, "authentication-required")
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="redprint"'
+
+
+def test_a_refresh_token_is_no_bearer_token_a64(
+    client: FlaskClient, person: Any, as_bearer: Callable[..., Any], assert_problem: Callable[..., Any]
+) -> None:
+    tokens = person.tokens()
+    assert_problem(client.get(ME, headers=as_bearer(tokens["refresh_token"])), 401, "invalid-token")
+    assert_problem(person.refresh(tokens["access_token"]), 401, "invalid-grant")
+
+
+def test_two_authorization_headers_are_refused_a65(
+    client: FlaskClient, forger: Forger, assert_problem: Callable[..., Any]
+) -> None:
+    good = ("Authorization", f"Bearer {forger.token}")
+    for second in (good, ("Authorization", "Basic YTpi")):
+        response = client.get(ME, headers=[good, second])
+        assert_problem(response, 400, "invalid-request")
+        assert 'error="invalid_request"' in response.headers["WWW-Authenticate"]
+
+
+def test_a_token_in_the_url_is_refused_a65(
+    client: FlaskClient, forger: Forger, assert_problem: Callable[..., Any]
+) -> None:
+    assert_problem(client.get(f"{ME}?access_token={forger.token}"), 400, "invalid-request")
+
+
+def test_a_services_own_token_does_not_act_as_a_user_a42(
+    client: FlaskClient, app: Flask, own_key: SigningKey, clock: Any, as_bearer: Callable[..., Any]
+) -> None:
+    issuer = TokenIssuer(own_key, app.extensions["settings"].auth_issuer, 600, clock)
+    token = issuer.issue("reports", audience="auth", scopes=(), client_id="reports")
+    assert client.get(ME, headers=as_bearer(token)).status_code == 403
+
+
+@pytest.fixture
+def guarded(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+    """The service with one more route, which asks for a scope and for auth's own audience."""
+    from auth_service.api import v1
+
+    probe = Redprint("probe")
+
+    @probe.get("/scope", access=require("users:read"), status=204)
+    def ask_for_scope() -> None:
+        """Ask for a scope."""
+
+    @probe.get("/audience", access=require("contacts:read", audience="auth"), status=204)
+    def ask_for_audience() -> None:
+        """Ask for an audience."""
+
+    monkeypatch.setattr(v1, "REDPRINTS", (*v1.REDPRINTS, probe))
+    return make_app().test_client()
+
+
+def test_a_token_without_the_scope_gets_403_naming_it(
+    guarded: FlaskClient, forger: Forger, as_bearer: Callable[..., Any], assert_problem: Callable[..., Any]
+) -> None:
+    response = guarded.get("/api/v1/probe/scope", headers=as_bearer(forger.token))
+    assert_problem(response, 403, "insufficient-scope")
+    challenge = response.headers["WWW-Authenticate"]
+    assert challenge == 'Bearer realm="redprint", error="insufficient_scope", scope="users:read"'
+    allowed = forger.sign(claims={"scope": "users:read"})
+    assert guarded.get("/api/v1/probe/scope", headers=as_bearer(allowed)).status_code == 204
+
+
+def test_a_route_for_auths_own_audience_takes_no_other(
+    guarded: FlaskClient, forger: Forger, as_bearer: Callable[..., Any], assert_problem: Callable[..., Any]
+) -> None:
+    response = guarded.get("/api/v1/probe/audience", headers=as_bearer(forger.token))
+    assert_problem(response, 401, "invalid-token")
+    own = forger.sign(claims={"aud": "auth"})
+    assert guarded.get("/api/v1/probe/audience", headers=as_bearer(own)).status_code == 204
+
+
+def test_every_route_says_who_may_call_it(app: Flask) -> None:
+    rules = {
+        f"{method} {entry.rule}": "public" if not entry.access.authenticated else "user"
+        for entry in app.extensions["redprint_routes"]
+        for method in entry.methods
+    }
+    assert {
+        rule: access for rule, access in rules.items() if rule.partition(" ")[2].startswith(("/api", "/.well"))
+    } == {
+        "POST /api/v1/auth/register": "public",
+        "POST /api/v1/auth/login": "public",
+        "POST /api/v1/auth/refresh": "public",
+        "POST /api/v1/auth/logout": "public",
+        "GET /api/v1/users/me": "user",
+        "PATCH /api/v1/users/me": "user",
+        "GET /.well-known/jwks.json": "public",
+        "GET /.well-known/oauth-authorization-server": "public",
+    }

@@ -1,0 +1,130 @@
+"""The real application on a fresh database, and the few steps most tests begin with."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from auth_service.app import create_app
+from auth_service.config import AuthSettings
+from common.config import load_settings
+from common.ids import new_id
+from common.jwt import SigningKey, generate_signing_key, load_signing_key
+from common.testing.clock import SettableClock
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+PASSWORD = "correct horse battery staple"
+
+MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture(scope="session")
+def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("keys")
+    generate_signing_key(directory / "signing.pem")
+    return directory
+
+
+@pytest.fixture
+def own_key(keys_dir: Path) -> SigningKey:
+    return load_signing_key(keys_dir)
+
+
+@pytest.fixture
+def make_app(database_url_factory: Callable[[str], str], keys_dir: Path, clock: SettableClock) -> Iterator[MakeApp]:
+    """Makes applications on one database; keyword arguments are variables of the environment."""
+    url = database_url_factory("auth_service")
+    made: list[Flask] = []
+
+    def make(**variables: str) -> Flask:
+        environment = {
+            "APP_ENV": "testing",
+            "DATABASE_URL": url,
+            "DB_POOL_SIZE": "8",
+            "AUTH_KEYS_DIR": str(keys_dir),
+            "EMAIL_VERIFICATION_REQUIRED": "false",
+            "LOG_LEVEL": "error",
+        }
+        made.append(create_app(load_settings(AuthSettings, environment | variables), clock))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.extensions["database"].dispose()
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@dataclass
+class Person:
+    """Somebody with an address of their own, talking to the service."""
+
+    client: FlaskClient
+    email: str = field(default_factory=lambda: f"{new_id().hex}@example.com")
+    password: str = PASSWORD
+
+    def register(self, **changes: Any) -> TestResponse:
+        return self.post("register", {"email": self.email, "password": self.password} | changes)
+
+    def log_in(self, **changes: Any) -> TestResponse:
+        return self.post("login", {"email": self.email, "password": self.password} | changes)
+
+    def refresh(self, token: str, **changes: Any) -> TestResponse:
+        return self.post("refresh", {"refresh_token": token} | changes)
+
+    def tokens(self) -> dict[str, Any]:
+        """Register and log in."""
+        assert self.register().status_code == 202
+        tokens: dict[str, Any] = self.log_in().get_json()
+        return tokens
+
+    def post(self, route: str, body: object, **options: Any) -> TestResponse:
+        return self.client.post(f"/api/v1/auth/{route}", json=body, **options)
+
+    def me(self, access_token: str) -> TestResponse:
+        return self.client.get("/api/v1/users/me", headers=bearer(access_token))
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def person(client: FlaskClient) -> Person:
+    return Person(client)
+
+
+@pytest.fixture
+def as_bearer() -> Callable[[str], dict[str, str]]:
+    return bearer
+
+
+@pytest.fixture
+def make_person() -> Callable[[FlaskClient], Person]:
+    return Person
+
+
+@pytest.fixture
+def assert_problem() -> Callable[[TestResponse, int, str], dict[str, Any]]:
+    """Assert the status and code of a problem in the one shape they all have; return its body."""
+
+    def check(response: TestResponse, status: int, code: str) -> dict[str, Any]:
+        body: dict[str, Any] = response.get_json()
+        assert (response.status_code, body["code"]) == (status, code)
+        assert response.content_type == "application/problem+json"
+        assert body.keys() - {"errors"} == {"type", "title", "status", "detail", "instance", "code", "trace_id"}
+        assert status != 401 or "WWW-Authenticate" in response.headers
+        return body
+
+    return check
