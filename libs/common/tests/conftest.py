@@ -16,35 +16,37 @@ USER_ID = UUID("019284ab-0000-7000-8000-000000000001")
 SESSION_ID = UUID("019284ab-0000-7000-8000-000000000002")
 
 
-def make_claims(
-    *scopes: str, audience: str = "api", user_id: UUID | None = USER_ID, client_id: str = "redprint"
-) -> Claims:
-    return Claims(
-        iss="http://127.0.0.1:8001",
-        aud=audience,
-        sub=str(user_id or client_id),
-        client_id=client_id,
-        jti="1",
-        iat=1,
-        exp=2,
-        nbf=None,
-        scopes=frozenset(scopes),
-        sid=SESSION_ID if user_id else None,
-        auth_time=1,
-        user_id=user_id,
-    )
-
-
 class KnownTokens:
-    """Takes the tokens it was given claims for and refuses all others."""
+    """Takes the tokens added to it and refuses all others."""
+
+    user_id = USER_ID
+    session_id = SESSION_ID
 
     def __init__(self) -> None:
-        self.claims: dict[str, Claims] = {}
+        self._claims: dict[str, Claims] = {}
+
+    def add(self, token: str, *scopes: str, audience: str = "api", user_id: UUID | None = USER_ID) -> str:
+        """Know a token from now on; without a user it is a service's own. Return its header."""
+        self._claims[token] = Claims(
+            iss="http://127.0.0.1:8001",
+            aud=audience,
+            sub=str(user_id or "billing"),
+            client_id="redprint" if user_id else "billing",
+            jti="1",
+            iat=1,
+            exp=2,
+            nbf=None,
+            scopes=frozenset(scopes),
+            sid=SESSION_ID if user_id else None,
+            auth_time=1,
+            user_id=user_id,
+        )
+        return f"Bearer {token}"
 
     def verify(self, token: str) -> Claims:
-        if token not in self.claims:
+        if token not in self._claims:
             raise TokenInvalid(Refusal.SIGNATURE)
-        return self.claims[token]
+        return self._claims[token]
 
 
 @pytest.fixture

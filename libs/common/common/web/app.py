@@ -12,6 +12,7 @@ from common.logging import configure_logging
 from common.metrics import install_metrics
 from common.problems import COMMON_PROBLEMS, Problem, install_problems
 from common.redprint import check_routes
+from common.web.context import ServiceRequest
 from common.web.guard import Verifier, install_guard
 from common.web.middleware import RequestMiddleware
 from common.web.sessions import install_sessions
@@ -39,6 +40,7 @@ def create_app(
     """
     configure_logging(settings)
     app = Flask(import_name, static_folder=None, template_folder=None)
+    app.request_class = ServiceRequest
     app.extensions["settings"] = settings
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.config["PROPAGATE_EXCEPTIONS"] = False  # tests see the same 500 as clients

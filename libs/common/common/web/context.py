@@ -6,7 +6,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 from flask import Request, request
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest
 from werkzeug.local import LocalProxy
+from werkzeug.utils import cached_property
 
 from common.ids import new_id
 
@@ -30,6 +33,18 @@ class RequestContext:
     trace_id: str
     flags: str
     started: float
+
+
+class ServiceRequest(Request):
+    """Flask's request, which fails with a UnicodeDecodeError on a query that is not UTF-8."""
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """The parameters of the query. Raises BadRequest."""
+        try:
+            return super().args
+        except UnicodeDecodeError:
+            raise BadRequest("The query is not percent-encoded UTF-8.") from None
 
 
 def this_request() -> Request:

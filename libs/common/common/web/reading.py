@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar, get_origin
 from flask import Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from common.errors import DomainError, FieldError, FieldErrors
 
@@ -38,6 +39,7 @@ def body_reader(shape: type[S]) -> Callable[[Request], S]:
     def read(request: Request) -> S:
         _check_content_type(request)
         body = request.get_data(cache=False)
+        _check_length(request, body)
         _check_json(body)
         try:
             result: S = validate(body)
@@ -84,6 +86,13 @@ def _check_content_type(request: Request) -> None:
         raise NotJSON("The body has to be JSON, declared as Content-Type: application/json.")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise NotJSON("The body has to be sent without a Content-Encoding.")
+
+
+def _check_length(request: Request, body: bytes) -> None:
+    """Werkzeug refuses a declared length over the limit, and cuts a chunked body off there without a word."""
+    limit = request.max_content_length
+    if request.content_length is None and limit is not None and len(body) >= limit:
+        raise RequestEntityTooLarge
 
 
 def _check_json(body: bytes) -> None:

@@ -1,0 +1,26 @@
+import pytest
+from common.access import Access, current_principal, public, require, user
+from flask import Flask
+
+
+def test_the_three_rules_differ() -> None:
+    assert public == Access(authenticated=False)
+    assert user == Access(authenticated=True)
+    assert require("a:read", "a:write") == Access(authenticated=True, scopes=frozenset({"a:read", "a:write"}))
+    assert require("a:read", audience="auth").audience == "auth"
+
+
+def test_requiring_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="access=user"):
+        require()
+
+
+@pytest.mark.parametrize("scope", ["read", "A:read", "a:", ":read", "a:read b:read", "a:read:more", 'a:"read"'])
+def test_a_malformed_scope_is_refused(scope: str) -> None:
+    with pytest.raises(ValueError, match="resource:action"):
+        require(scope)
+
+
+def test_nobody_is_known_where_nobody_was_asked() -> None:
+    with Flask(__name__).test_request_context(), pytest.raises(RuntimeError, match="this route is public"):
+        current_principal()
