@@ -17,7 +17,7 @@ from common.jwt.keys import VerifyingKey
 
 REFRESH_SECONDS = 60.0
 JITTER = 0.1  # of the pause, so that replicas do not ask in step
-FIRST_LOAD_RETRY_SECONDS = 1.0  # an issuer that starts beside us is up soon
+FIRST_LOAD_RETRY_SECONDS = 0.5  # an issuer that starts beside us is up soon
 REFETCH_SECONDS = 10.0  # strangers choose the kid of a token, so unknown ones may not ask more often
 WAIT_SECONDS = 0.5
 STALE_SECONDS = 24 * 3600.0
@@ -64,11 +64,14 @@ class JWKSCache:
         return self._keys.get(kid) or self._get_unknown(kid)
 
     def warm(self, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
-        """Start the thread, wait for its first answer, and return whether there are keys now."""
+        """Start the thread, wait for the keys at most so long, and return whether they are there.
+
+        Without them every token is refused: readiness should ask `is_loaded`.
+        """
         if self._thread is None:
             self._start_thread()
         with self._changed:
-            self._changed.wait_for(lambda: self._attempts > 0, timeout=timeout_seconds)
+            self._changed.wait_for(lambda: self.is_loaded, timeout=timeout_seconds)
         return self.is_loaded
 
     @property

@@ -3,16 +3,16 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from common.jwt import SigningKey, StaticKeys, TokenVerifier
 from common.jwt.encoding import encode_base64url
+from common.testing.clock import SettableClock
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 ISSUER = "https://auth.example"
-NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+NOW = SettableClock().now
 USER_ID = UUID("019e0000-0000-7000-8000-000000000001")
 SESSION_ID = UUID("019e0000-0000-7000-8000-000000000002")
 
@@ -67,17 +67,6 @@ class Mint:
         return {name: value for name, value in (members | changes).items() if value is not self.DROP}
 
 
-@dataclass
-class MovableClock:
-    now: datetime = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
 def new_ec_key() -> SigningKey:
     return SigningKey.of(ec.generate_private_key(ec.SECP256R1()))
 
@@ -94,14 +83,9 @@ def make_ec_key() -> Callable[[], SigningKey]:
 
 
 @pytest.fixture
-def movable_clock() -> MovableClock:
-    return MovableClock()
-
-
-@pytest.fixture
-def verifier(mint: Mint, movable_clock: MovableClock) -> TokenVerifier:
+def verifier(mint: Mint, clock: SettableClock) -> TokenVerifier:
     keys = StaticKeys([mint.key.verifying_key, mint.rsa_key.verifying_key])
-    return TokenVerifier(keys, ISSUER, frozenset({"api"}), movable_clock)
+    return TokenVerifier(keys, ISSUER, frozenset({"api"}), clock)
 
 
 @pytest.fixture

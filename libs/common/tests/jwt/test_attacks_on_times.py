@@ -66,23 +66,23 @@ def test_5000_digits_are_refused_a52(mint: Any, refuse: Refuse) -> None:
 
 
 def test_a_token_remembered_as_verified_is_refused_once_it_expires_a53(
-    mint: Any, verifier: TokenVerifier, movable_clock: Any
+    mint: Any, verifier: TokenVerifier, clock: Any
 ) -> None:
     token = mint.token()
-    movable_clock.advance(629)
+    clock.advance(629)
     assert verifier.verify(token)
-    movable_clock.advance(1)
+    clock.advance(1)
     with pytest.raises(TokenExpired):
         verifier.verify(token)
 
 
-def test_a_remembered_token_is_refused_once_its_key_is_withdrawn_a53(mint: Any, movable_clock: Any) -> None:
+def test_a_remembered_token_is_refused_once_its_key_is_withdrawn_a53(mint: Any, clock: Any) -> None:
     class Withdrawable(StaticKeys):
         def withdraw(self) -> None:
             self._keys = {}
 
     keys = Withdrawable([mint.key.verifying_key])
-    verifier = TokenVerifier(keys, "https://auth.example", frozenset({"api"}), movable_clock)
+    verifier = TokenVerifier(keys, "https://auth.example", frozenset({"api"}), clock)
     token = mint.token()
     assert verifier.verify(token)
     keys.withdraw()

@@ -38,46 +38,46 @@ def key(request: pytest.FixtureRequest, mint: Any) -> SigningKey:
     return chosen
 
 
-def test_what_is_issued_verifies(key: SigningKey, movable_clock: Any) -> None:
-    verifier = TokenVerifier(StaticKeys([key.verifying_key]), ISSUER, frozenset({"api"}), movable_clock)
-    claims = verifier.verify(issue(key, movable_clock))
-    now = int(movable_clock().timestamp())
+def test_what_is_issued_verifies(key: SigningKey, clock: Any) -> None:
+    verifier = TokenVerifier(StaticKeys([key.verifying_key]), ISSUER, frozenset({"api"}), clock)
+    claims = verifier.verify(issue(key, clock))
+    now = int(clock().timestamp())
     assert (claims.iss, claims.aud, claims.client_id) == (ISSUER, "api", "redprint")
     assert (claims.user_id, claims.sid, claims.sub) == (USER_ID, SESSION_ID, str(USER_ID))
     assert (claims.iat, claims.exp, claims.auth_time, claims.nbf) == (now, now + 600, now - 3600, None)
     assert claims.scopes == {"contacts:read", "contacts:write"}
 
 
-def test_the_header_says_alg_kid_and_typ_and_nothing_more(key: SigningKey, movable_clock: Any) -> None:
-    assert read(issue(key, movable_clock), 0) == {"alg": key.alg, "kid": key.kid, "typ": "at+jwt"}
+def test_the_header_says_alg_kid_and_typ_and_nothing_more(key: SigningKey, clock: Any) -> None:
+    assert read(issue(key, clock), 0) == {"alg": key.alg, "kid": key.kid, "typ": "at+jwt"}
 
 
-def test_the_payload_holds_no_more_than_it_should_in_less_than_a_kilobyte(key: SigningKey, movable_clock: Any) -> None:
-    token = issue(key, movable_clock)
+def test_the_payload_holds_no_more_than_it_should_in_less_than_a_kilobyte(key: SigningKey, clock: Any) -> None:
+    token = issue(key, clock)
     names = {"iss", "aud", "sub", "client_id", "jti", "iat", "exp", "scope", "sid", "auth_time"}
     assert read(token, 1).keys() == names
     assert len(token) < 1024
 
 
-def test_two_tokens_of_one_second_differ(key: SigningKey, movable_clock: Any) -> None:
-    first, second = (read(issue(key, movable_clock), 1)["jti"] for _ in range(2))
+def test_two_tokens_of_one_second_differ(key: SigningKey, clock: Any) -> None:
+    first, second = (read(issue(key, clock), 1)["jti"] for _ in range(2))
     assert first != second
 
 
-def test_a_service_token_has_neither_session_nor_login(mint: Any, movable_clock: Any) -> None:
-    token = issue(mint.key, movable_clock, subject="reports", client_id="reports", session_id=None, auth_time=None)
-    verifier = TokenVerifier(StaticKeys([mint.key.verifying_key]), ISSUER, frozenset({"api"}), movable_clock)
+def test_a_service_token_has_neither_session_nor_login(mint: Any, clock: Any) -> None:
+    token = issue(mint.key, clock, subject="reports", client_id="reports", session_id=None, auth_time=None)
+    verifier = TokenVerifier(StaticKeys([mint.key.verifying_key]), ISSUER, frozenset({"api"}), clock)
     claims = verifier.verify(token)
     assert (claims.user_id, claims.sid, claims.auth_time) == (None, None, None)
 
 
-def test_without_scopes_the_claim_is_absent(mint: Any, movable_clock: Any) -> None:
-    assert "scope" not in read(issue(mint.key, movable_clock, scopes=()), 1)
+def test_without_scopes_the_claim_is_absent(mint: Any, clock: Any) -> None:
+    assert "scope" not in read(issue(mint.key, clock, scopes=()), 1)
 
 
-def test_too_many_scopes_fail_the_issue_not_the_request(mint: Any, movable_clock: Any) -> None:
+def test_too_many_scopes_fail_the_issue_not_the_request(mint: Any, clock: Any) -> None:
     with pytest.raises(ValueError, match="1024"):
-        issue(mint.key, movable_clock, scopes=[f"resource{number}:read" for number in range(100)])
+        issue(mint.key, clock, scopes=[f"resource{number}:read" for number in range(100)])
 
 
 @pytest.mark.parametrize("ttl_seconds", [0, -1, 3601])
@@ -86,14 +86,14 @@ def test_a_lifetime_no_verifier_would_accept_is_refused(mint: Any, ttl_seconds: 
         TokenIssuer(mint.key, ISSUER, ttl_seconds)
 
 
-def test_another_library_verifies_our_token_from_the_published_set(key: SigningKey, movable_clock: Any) -> None:
+def test_another_library_verifies_our_token_from_the_published_set(key: SigningKey, clock: Any) -> None:
     published = jwk.KeySet.import_key_set(jwks_document([key]))  # type: ignore[arg-type] # its TypedDict is narrower
-    token = joserfc_jwt.decode(issue(key, movable_clock), published, algorithms=["ES256", "RS256"])
+    token = joserfc_jwt.decode(issue(key, clock), published, algorithms=["ES256", "RS256"])
     assert token.header["typ"] == "at+jwt"
     assert token.claims["sub"] == str(USER_ID)
 
 
-def test_we_verify_a_token_another_library_signed(mint: Any, movable_clock: Any, verifier: TokenVerifier) -> None:
+def test_we_verify_a_token_another_library_signed(mint: Any, clock: Any, verifier: TokenVerifier) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     pem = mint.key.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

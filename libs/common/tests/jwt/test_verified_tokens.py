@@ -39,10 +39,10 @@ def test_failures_are_not_remembered(mint: Any, verifier: TokenVerifier, signatu
 
 
 def test_the_memory_is_bounded_and_forgets_what_was_not_used_for_longest(
-    mint: Any, movable_clock: Any, signature_checks: list[str]
+    mint: Any, clock: Any, signature_checks: list[str]
 ) -> None:
     keys = StaticKeys([mint.key.verifying_key])
-    verifier = TokenVerifier(keys, "https://auth.example", frozenset({"api"}), movable_clock, max_verified_tokens=2)
+    verifier = TokenVerifier(keys, "https://auth.example", frozenset({"api"}), clock, max_verified_tokens=2)
     first, second, third = (mint.token(claims=mint.claims(jti=jti)) for jti in ("1", "2", "3"))
     for token in (first, second, first, third):
         verifier.verify(token)
@@ -55,14 +55,14 @@ def test_the_memory_is_bounded_and_forgets_what_was_not_used_for_longest(
 
 
 def test_a_key_replaced_under_its_kid_is_asked_again(
-    mint: Any, movable_clock: Any, make_ec_key: Callable[[], SigningKey]
+    mint: Any, clock: Any, make_ec_key: Callable[[], SigningKey]
 ) -> None:
     class Replaceable(StaticKeys):
         def replace(self, kid: str, key: VerifyingKey) -> None:
             self._keys = {kid: key}
 
     keys = Replaceable([mint.key.verifying_key])
-    verifier = TokenVerifier(keys, "https://auth.example", frozenset({"api"}), movable_clock)
+    verifier = TokenVerifier(keys, "https://auth.example", frozenset({"api"}), clock)
     token = mint.token()
     verifier.verify(token)
     keys.replace(mint.key.kid, make_ec_key().verifying_key)
