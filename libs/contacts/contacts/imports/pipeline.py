@@ -9,6 +9,7 @@ from common.clock import Clock, utc_now
 
 from contacts.imports.apply import ChunkOutcome, apply_chunk
 from contacts.imports.contract import ERRORS_FILE, ImportPayload, ImportResult, ImportStep, OpenStep
+from contacts.imports.lines import EXPANSION_LIMIT
 from contacts.imports.mapping import Plan
 from contacts.imports.reader import Checkpoint, ChunkReader
 from contacts.imports.rejections import Rejection, reject, rejections_as_csv
@@ -68,8 +69,8 @@ class _Import:
         if not rejections:
             return 0
         data = rejections_as_csv(rejections, self.reader.plan, with_header=errors_bytes == 0)
-        # What cannot be uploaded again helps nobody, and a file made of faults must not fill the database.
-        if errors_bytes + len(data) <= self.payload.max_bytes:
+        # A file made of faults must not fill the database, and more than this could not be uploaded again, even packed.
+        if errors_bytes + len(data) <= self.payload.max_bytes * EXPANSION_LIMIT:
             step.append_file(ERRORS_FILE, data)
         return len(data)
 

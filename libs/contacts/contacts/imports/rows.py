@@ -112,13 +112,11 @@ def _tags_from_cell(cell: str, column: str) -> object:
 
 
 def _fields_of(record: JSONRecord, plan: Plan) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for column, value in record.values.items():
-        field = plan.targets.get(column)
-        if field in fields:
-            raise _Unfit(column, f"is the second column for {field} in this record")
-        if field is not None:
-            fields[field] = (value.strip() or None) if isinstance(value, str) else value
+    fields = {
+        plan.targets[column]: (value.strip() or None) if isinstance(value, str) else value
+        for column, value in record.values.items()
+        if column in plan.targets
+    }
     if fields.get("tags", ...) is None:
         fields["tags"] = []
     return fields
