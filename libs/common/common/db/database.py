@@ -10,6 +10,7 @@ from sqlalchemy import URL, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from common.db.engine import READ_TIMEOUT_SECONDS, make_engine
+from common.db.reads import READ_ONLY
 from common.db.sessions import ReadSession, WriteSession
 
 
@@ -31,7 +32,7 @@ class Database:
         self.pool_size = pool_size
         self.engine = make_engine(url, pool_size=pool_size, tls_ca=tls_ca, read_timeout_seconds=read_timeout_seconds)
         # The same pool; only the "begin" of a transaction differs.
-        self._read_engine = self.engine.execution_options(read_only=True)
+        self._read_engine = self.engine.execution_options(**{READ_ONLY: True})
         self._reads = sessionmaker(self._read_engine, class_=ReadSession, autoflush=False)
         # Objects stay usable after the commit: a refresh would cost another transaction.
         self._writes = sessionmaker(self.engine, class_=WriteSession, expire_on_commit=False)

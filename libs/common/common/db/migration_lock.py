@@ -4,10 +4,10 @@ import fcntl
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine
 
 _POLL_SECONDS = 0.05
 
@@ -17,31 +17,38 @@ class LockNotAcquiredError(RuntimeError):
 
 
 @contextmanager
-def migration_lock(engine: Engine, *, wait_seconds: float) -> Iterator[None]:
-    """Hold the lock of the engine's database for the block. Raises LockNotAcquiredError after `wait_seconds`."""
-    hold = _server_lock if engine.dialect.name == "mysql" else _file_lock
-    with hold(engine, wait_seconds):
-        yield
+def locked_connection(engine: Engine, *, wait_seconds: float) -> Iterator[Connection]:
+    """A connection of the engine, while nobody else holds one from here to the same database.
+
+    Raises LockNotAcquiredError after `wait_seconds`.
+    """
+    if engine.dialect.name == "mysql":
+        # The lock belongs to the migrating connection itself: when that dies, the server frees the lock.
+        with engine.connect() as connection:
+            _take_server_lock(connection, wait_seconds)
+            try:
+                yield connection
+            finally:
+                connection.invalidate()
+    else:
+        # Before the first connection: of two that create a file and switch it to WAL at once, one fails.
+        with _file_lock(Path(engine.url.database or "").absolute(), wait_seconds), engine.connect() as connection:
+            yield connection
 
 
-@contextmanager
-def _server_lock(engine: Engine, wait_seconds: float) -> Iterator[None]:
+def _take_server_lock(connection: Connection, wait_seconds: float) -> None:
     # The names of GET_LOCK belong to the whole server and have at most 64 characters.
-    database = engine.url.database or ""
+    database = connection.engine.url.database or ""
     name = "redprint-migrate-" + hashlib.sha256(database.encode()).hexdigest()[:32]
-    # A connection of its own: the server frees the lock when this process, and so the connection, dies.
-    with engine.execution_options(read_only=True).connect() as connection:
-        if connection.scalar(text("SELECT GET_LOCK(:name, :wait)"), {"name": name, "wait": wait_seconds}) != 1:
-            raise LockNotAcquiredError(_waited(database, wait_seconds))
-        try:
-            yield
-        finally:
-            connection.scalar(text("SELECT RELEASE_LOCK(:name)"), {"name": name})
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute("SELECT GET_LOCK(%s, %s)", (name, wait_seconds))
+        row = cursor.fetchone()
+    if row is None or row[0] != 1:
+        raise LockNotAcquiredError(_waited(database, wait_seconds))
 
 
 @contextmanager
-def _file_lock(engine: Engine, wait_seconds: float) -> Iterator[None]:
-    file = Path(engine.url.database or "").absolute()
+def _file_lock(file: Path, wait_seconds: float) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + wait_seconds
     with file.with_name(file.name + ".migrate.lock").open("a") as lock:

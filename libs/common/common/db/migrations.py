@@ -3,12 +3,11 @@
 Its `env.py` is two lines: import the metadata and call `run_migrations(Base.metadata)`.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from alembic import command, context
 from alembic.config import Config
@@ -19,7 +18,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from common.db.database import Database
 from common.db.engine import make_engine
-from common.db.migration_lock import migration_lock
+from common.db.migration_lock import locked_connection
 from common.db.mysql import error_code
 
 _NO_SUCH_TABLE = 1146
@@ -42,7 +41,7 @@ def migrate(
     # Altering a large table takes as long as it takes: no read timeout here.
     engine = make_engine(database_url, pool_size=1, tls_ca=tls_ca, read_timeout_seconds=None)
     try:
-        with migration_lock(engine, wait_seconds=lock_wait_seconds), engine.connect() as connection:
+        with locked_connection(engine, wait_seconds=lock_wait_seconds) as connection:
             return _upgrade(connection, config, package)
     finally:
         engine.dispose()
@@ -83,7 +82,7 @@ def run_migrations(*metadata: MetaData) -> None:
     attributes = context.config.attributes
     applied: list[str] = attributes["applied"]
 
-    def remember(ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], run_args: Mapping[str, Any]) -> None:
+    def remember(ctx: MigrationContext, step: MigrationInfo, heads: object, run_args: object) -> None:
         applied.extend(step.up_revision_ids)
 
     connection: Connection = attributes["connection"]
@@ -94,14 +93,9 @@ def run_migrations(*metadata: MetaData) -> None:
         transactional_ddl=connection.dialect.name == "sqlite",
         transaction_per_migration=True,
         on_version_apply=remember,
-        render_as_batch=True,
-        **COMPARE,
     )
     with context.begin_transaction():
         context.run_migrations()
-
-
-COMPARE: dict[str, Any] = {"compare_type": True, "compare_server_default": True}
 
 
 def schema_is_current(database: Database, package: str) -> bool:

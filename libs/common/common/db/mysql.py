@@ -4,17 +4,18 @@ Connections are in autocommit mode. A write session begins its transaction expli
 are sent only while the server says a transaction is open, so returning a connection to the pool costs nothing.
 """
 
+from contextlib import suppress
 from typing import Any
 
-from pymysql.constants import SERVER_STATUS  # type: ignore[import-untyped] # PyMySQL ships no types
-from pymysql.err import InterfaceError, MySQLError  # type: ignore[import-untyped] # PyMySQL ships no types
+from pymysql.constants import SERVER_STATUS
+from pymysql.err import InterfaceError, MySQLError
 from sqlalchemy import Table
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExecutionContext
 from sqlalchemy.pool import PoolProxiedConnection
 
-from common.db.reads import refuse_write
+from common.db.reads import is_read_only, refuse_write
 
 BEGIN = "BEGIN"
 
@@ -64,7 +65,14 @@ class RedprintMySQLDialect(MySQLDialect_pymysql):
 
     def do_commit(self, dbapi_connection: PoolProxiedConnection) -> None:
         if _in_transaction(dbapi_connection):
-            dbapi_connection.commit()
+            try:
+                dbapi_connection.commit()
+            except MySQLError:
+                # SQLAlchemy gives the connection back to the pool as it is after a failed commit; the next BEGIN on
+                # it would commit what this one could not.
+                with suppress(MySQLError):
+                    dbapi_connection.rollback()
+                raise
 
     def do_rollback(self, dbapi_connection: PoolProxiedConnection) -> None:
         if _in_transaction(dbapi_connection):
@@ -73,7 +81,7 @@ class RedprintMySQLDialect(MySQLDialect_pymysql):
     def do_execute(
         self, cursor: DBAPICursor, statement: str, parameters: Any, context: ExecutionContext | None = None
     ) -> None:
-        read_only = context is not None and context.execution_options.get("read_only", False)
+        read_only = is_read_only(context)
         if read_only:
             refuse_write(statement)
         try:
@@ -86,10 +94,15 @@ class RedprintMySQLDialect(MySQLDialect_pymysql):
             cursor.connection.connect()
             cursor.execute(statement, parameters)
 
+    def do_execute_no_params(
+        self, cursor: DBAPICursor, statement: str, context: ExecutionContext | None = None
+    ) -> None:
+        self.do_execute(cursor, statement, None, context)
+
     def do_executemany(
         self, cursor: DBAPICursor, statement: str, parameters: Any, context: ExecutionContext | None = None
     ) -> None:
-        if context is not None and context.execution_options.get("read_only", False):
+        if is_read_only(context):
             refuse_write(statement)
         super().do_executemany(cursor, statement, parameters, context)
 

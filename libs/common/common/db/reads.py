@@ -3,6 +3,11 @@
 import re
 from functools import lru_cache
 
+from sqlalchemy.engine.interfaces import ExecutionContext
+
+READ_ONLY = "read_only"
+"""The execution option of the engine that read sessions use."""
+
 _READS = re.compile(r"(?:SELECT|WITH|SHOW|EXPLAIN|DESCRIBE|DESC|VALUES|TABLE|PRAGMA)\b", re.IGNORECASE)
 _LEADING_NOISE = re.compile(r"(?:\s+|\(|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*.*?\*/)+", re.DOTALL)
 # A common table expression may precede a write: WITH x AS (...) DELETE FROM ... REPLACE( is a harmless function.
@@ -25,6 +30,11 @@ def is_read(statement: str) -> bool:
     if not _READS.match(statement, start) or _LOCKS.search(statement, start):
         return False
     return statement[start : start + 4].upper() != "WITH" or not _WRITE_AFTER_WITH.search(statement, start)
+
+
+def is_read_only(context: ExecutionContext | None) -> bool:
+    """Whether a statement is sent for a read session. Options of the statement itself cannot change that."""
+    return context is not None and bool(context.root_connection.get_execution_options().get(READ_ONLY, False))
 
 
 def refuse_write(statement: str) -> None:

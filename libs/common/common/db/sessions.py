@@ -2,6 +2,7 @@
 
 from typing import Any, NoReturn
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from common.db.reads import ReadOnlySessionError
@@ -27,7 +28,17 @@ class WriteSession(Session):
     committed = False
 
     def commit(self) -> None:
+        # First, so that an error of these statements is not taken for one of COMMIT.
         self.flush()
-        self.commit_sent = self.commit_sent or self.in_transaction()
         super().commit()
-        self.committed = self.commit_sent
+
+
+@event.listens_for(WriteSession, "before_commit")
+def _note_attempt(session: WriteSession) -> None:
+    # Releasing a savepoint is reported as a commit too.
+    session.commit_sent = session.commit_sent or not session.in_nested_transaction()
+
+
+@event.listens_for(WriteSession, "after_commit")
+def _note_success(session: WriteSession) -> None:
+    session.committed = session.committed or not session.in_nested_transaction()

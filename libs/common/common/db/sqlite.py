@@ -1,5 +1,7 @@
 """SQLite as the embedded default: WAL, one writer at a time by BEGIN IMMEDIATE, readers without a transaction."""
 
+import sqlite3
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,13 +9,11 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExecutionContext
 from sqlalchemy.pool import PoolProxiedConnection
 
-from common.db.reads import refuse_write
+from common.db.reads import is_read_only, refuse_write
 
 BUSY_TIMEOUT_SECONDS = 15
 
 _PRAGMAS = (
-    # Readers go on while one writes. Kept in the file; asking again when it is set needs no lock.
-    "PRAGMA journal_mode = WAL",
     "PRAGMA foreign_keys = ON",
     # Survives a killed process; only a power failure may undo the last commits, which the embedded default accepts.
     "PRAGMA synchronous = NORMAL",
@@ -31,6 +31,7 @@ class RedprintSQLiteDialect(SQLiteDialect_pysqlite):
 
         def connect(connection: Any) -> None:
             connection.isolation_level = None
+            _use_wal(connection)
             for pragma in _PRAGMAS:
                 connection.execute(pragma).close()
             prepare(connection)
@@ -39,7 +40,13 @@ class RedprintSQLiteDialect(SQLiteDialect_pysqlite):
 
     def do_commit(self, dbapi_connection: PoolProxiedConnection) -> None:
         if dbapi_connection.in_transaction:
-            dbapi_connection.commit()
+            try:
+                dbapi_connection.commit()
+            except sqlite3.Error:
+                # A refused commit (busy, a deferred key) leaves the transaction open, and SQLAlchemy gives the
+                # connection back to the pool as it is.
+                dbapi_connection.rollback()
+                raise
 
     def do_rollback(self, dbapi_connection: PoolProxiedConnection) -> None:
         if dbapi_connection.in_transaction:
@@ -51,6 +58,11 @@ class RedprintSQLiteDialect(SQLiteDialect_pysqlite):
         _guard(statement, context)
         cursor.execute(statement, parameters)
 
+    def do_execute_no_params(
+        self, cursor: DBAPICursor, statement: str, context: ExecutionContext | None = None
+    ) -> None:
+        self.do_execute(cursor, statement, (), context)
+
     def do_executemany(
         self, cursor: DBAPICursor, statement: str, parameters: Any, context: ExecutionContext | None = None
     ) -> None:
@@ -58,6 +70,21 @@ class RedprintSQLiteDialect(SQLiteDialect_pysqlite):
         cursor.executemany(statement, parameters)
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Let readers go on while one writes. Kept in the file; asking again when it is set needs no lock."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError:
+            # Of several that switch a new file at once some are refused without the busy timeout being waited for.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
 def _guard(statement: str, context: ExecutionContext | None) -> None:
-    if context is not None and context.execution_options.get("read_only", False):
+    if is_read_only(context):
         refuse_write(statement)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from pymysql.cursors import Cursor  # type: ignore[import-untyped] # PyMySQL ships no types
+from pymysql.cursors import Cursor
 from sqlalchemy import MetaData, QueuePool, make_url
 
-from common.db import Database, migrate
+from common.db import Database
 from common.db.engine import make_engine
+from common.db.migrations import migrate
 from common.testing.emptying import empty_tables, end_sessions
 
 Schema = str | MetaData | Sequence[MetaData] | None

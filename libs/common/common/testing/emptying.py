@@ -1,7 +1,7 @@
 """Emptying a MySQL database between tests in a few short statements."""
 
-from pymysql.cursors import Cursor  # type: ignore[import-untyped] # PyMySQL ships no types
-from pymysql.err import OperationalError  # type: ignore[import-untyped] # PyMySQL ships no types
+from pymysql.cursors import Cursor
+from pymysql.err import OperationalError
 
 # DELETE costs less than TRUNCATE (which makes the table anew) for the few rows of a usual test.
 _TRUNCATE_ABOVE_ROWS = 2000
