@@ -1,8 +1,8 @@
 """gunicorn as both web services run it: `gunicorn -c python:common.gunicorn_conf auth_service.wsgi:app`.
 
-The names in lower case are gunicorn's settings and hooks; the values are WebSettings, chosen by measurement:
-one process per CPU with four threads, on one shared listener. `reuse_port` balances better and loses requests
-whenever a worker goes; more threads or workers than that are slower.
+The names in lower case are gunicorn's settings and hooks; the values are the service's own settings. Their defaults
+were chosen by measurement: one process per CPU with four threads, on one shared listener. `reuse_port` balances
+better and loses requests whenever a worker goes; more threads or workers than that are slower.
 """
 
 import os
@@ -11,18 +11,19 @@ from typing import Any
 
 from gunicorn import glogging  # type: ignore[import-untyped] # ships no types
 
-from common.config import WebSettings, load_settings_or_exit
+from common.config import load_settings_or_exit
+from common.config.discovery import find_settings_class
 from common.logging import configure_logging
 from common.metrics_dir import prepare_metrics_dir
 
-_settings = load_settings_or_exit(WebSettings)
-configure_logging(_settings)
 prepare_metrics_dir()
 
-# Only now: prometheus_client looks for the directory when it is imported.
+# Only now: prometheus_client looks for the directory when it is imported, which a service's modules may do.
 from common.metrics import MetricsServer, forget_process  # noqa: E402
 from common.web.lifecycle import start_worker, stop_worker  # noqa: E402
 
+_settings = load_settings_or_exit(find_settings_class(sys.argv))
+configure_logging(_settings)
 _metrics_server: MetricsServer | None = None
 
 

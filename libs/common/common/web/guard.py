@@ -18,7 +18,7 @@ from common.access import (
     UserRequired,
 )
 from common.jwt import Claims, TokenInvalid
-from common.metrics import count_refused_token, count_valid_token
+from common.metrics import count_refused_token, count_valid_token, leave_out_unknown_method
 from common.redprint.registry import access_rules
 from common.web.context import this_request
 
@@ -40,8 +40,9 @@ def install_guard(app: Flask, verifier: Verifier | None) -> None:
     @app.before_request
     def guard() -> None:
         rule = (request := this_request()).url_rule
-        if rule is None:
-            return  # no route: Flask answers 404 or 405 next
+        if rule is None:  # no route: Flask answers 404 or 405 next
+            leave_out_unknown_method(request)
+            return
         access = rules.get(rule.endpoint)
         if access is None:
             log.error("access_undeclared", endpoint=rule.endpoint)
