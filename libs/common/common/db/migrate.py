@@ -1,7 +1,8 @@
-"""What `python -m common.db.migrate` runs. Never imported: `common.db.migrate` is the function for programs."""
+"""What `python -m common.db.migrate` runs. For programs, `common.db.migrate` is the function (see migrations.py)."""
 
 import sys
 
 from common.db.migrate_command import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

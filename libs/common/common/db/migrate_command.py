@@ -18,8 +18,9 @@ from common.config import EXIT_CONFIG, DatabaseSettings, load_settings_or_exit
 from common.db.database import Database
 from common.db.engine import DatabaseURLError, parse_url
 from common.db.migration_lock import LockNotAcquiredError
-from common.db.migrations import MigrationsNotFoundError, migrate, schema_is_current
+from common.db.migrations import migrate
 from common.db.mysql import error_code, is_gone
+from common.db.revisions import MigrationsNotFoundError, schema_is_current
 
 EXIT_FAILED = 1
 EXIT_NOT_CURRENT = 3

@@ -6,9 +6,10 @@ import threading
 from textwrap import dedent
 
 import pytest
-from common.db import Database, migrations, schema_is_current
+from alembic.script import ScriptDirectory
+from common.db import Database, migrate, schema_is_current
 from common.db.migration_lock import LockNotAcquiredError, locked_connection
-from common.db.migrations import MigrationsNotFoundError, migrate
+from common.db.revisions import MigrationsNotFoundError, read_revisions
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
@@ -48,7 +49,7 @@ def test_a_second_run_applies_nothing(sample_package, url, database):
 def test_only_what_is_new_is_applied(sample_package, url):
     migrate(url, sample_package.name)
     sample_package.add_second_revision()
-    migrations._known_revisions.cache_clear()
+    read_revisions.cache_clear()
     assert migrate(url, sample_package.name) == ["0002_born"]
 
 
@@ -62,7 +63,7 @@ def test_migrated_tables_on_mysql_have_our_collation(sample_package, url, databa
 
 def test_many_at_once_apply_each_revision_once(sample_package, url, database):
     sample_package.add_second_revision()
-    script = "import sys; from common.db.migrations import migrate; print(*migrate(sys.argv[1], sys.argv[2]))"
+    script = "import sys; from common.db import migrate; print(*migrate(sys.argv[1], sys.argv[2]))"
     command = [sys.executable, "-c", script, url, sample_package.name]
     processes = [
         subprocess.Popen(command, cwd=sample_package.folder.parent, stdout=subprocess.PIPE, text=True) for _ in range(4)
@@ -155,7 +156,7 @@ def test_changing_a_table_keeps_the_rows_that_point_to_it(sample_package, url, d
 
 
 @pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
-def test_a_revision_that_leaves_orphans_fails(sample_package, url):
+def test_a_revision_that_leaves_orphans_is_taken_back(sample_package, url, database):
     sample_package.add_second_revision(
         """
         from alembic import op
@@ -169,6 +170,7 @@ def test_a_revision_that_leaves_orphans_fails(sample_package, url):
     )
     with pytest.raises(RuntimeError, match="without their parents"):
         migrate(url, sample_package.name)
+    assert "books" not in tables(database)
 
 
 @pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
@@ -239,3 +241,30 @@ def test_a_folder_with_a_percent_sign_is_found(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(folder.parent)
     assert migrate(f"sqlite:///{tmp_path}/file.db", "percent_package") == []
+
+
+def test_what_is_known_of_revisions_is_what_alembic_knows(sample_package):
+    sample_package.add_second_revision()
+    sample_package.write(
+        "migrations/versions/0003_merge.py", "revision: str = '0003'\ndown_revision = ('0002_born', 'b')\n"
+    )
+    sample_package.write("migrations/versions/branch.py", "revision = 'b'\ndown_revision = '0001_authors'\n")
+    sample_package.write("migrations/versions/other.py", "revision = 'other'\ndown_revision: str | None = None\n")
+    scripts = ScriptDirectory(str(sample_package.folder / "migrations"))
+    revisions = read_revisions(sample_package.name)
+    assert revisions.known == {script.revision for script in scripts.walk_revisions()}
+    assert revisions.heads == set(scripts.get_heads()) == {"0003", "other"}
+
+
+def test_a_service_that_asks_whether_it_is_ready_does_not_load_alembic():
+    script = "import sys, common.db; sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_revision_file_that_hides_its_revision_is_named(sample_package):
+    sample_package.write("migrations/versions/__init__.py", "")
+    assert read_revisions(sample_package.name).heads == {"0001_authors"}
+    read_revisions.cache_clear()
+    sample_package.write("migrations/versions/odd.py", "revision = str(5)\nprint(1)\n")
+    with pytest.raises(ValueError, match=r"odd\.py does not say its revision"):
+        read_revisions(sample_package.name)
