@@ -48,14 +48,21 @@ def _url(text: str) -> str:
     return text
 
 
-def _iso_date(value: object) -> date:
-    if isinstance(value, date):
-        return value
+def _birthday(value: object) -> date:
+    day = value if isinstance(value, date) else _read_date(value)
+    if day is None:
+        raise PydanticCustomError("invalid-date", "is not a date written YYYY-MM-DD")
+    if day.year < EARLIEST_YEAR:
+        raise PydanticCustomError("invalid-date", "is before the year 1000")
+    return day
+
+
+def _read_date(value: object) -> date | None:
     # Pydantic alone would read 19700101 as seconds since 1970.
     if isinstance(value, str) and _ISO_DATE.fullmatch(value):
         with suppress(ValueError):  # the 30th of February
             return date.fromisoformat(value)
-    raise PydanticCustomError("invalid-date", "is not a date written YYYY-MM-DD")
+    return None
 
 
 def _each_once(tags: list[str]) -> list[str]:
@@ -72,7 +79,7 @@ Phone = Annotated[str, StringConstraints(max_length=PHONE_LENGTH), _PRINTABLE]
 Organization = Annotated[str, StringConstraints(max_length=ORGANIZATION_LENGTH), _PRINTABLE]
 Address = Annotated[str, StringConstraints(max_length=ADDRESS_LENGTH), _PRINTABLE]
 URL = Annotated[str, StringConstraints(max_length=URL_LENGTH), _PRINTABLE, AfterValidator(_url)]
-Birthday = Annotated[date, BeforeValidator(_iso_date), Field(ge=date(EARLIEST_YEAR, 1, 1))]
+Birthday = Annotated[date, BeforeValidator(_birthday)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=TAG_LENGTH, strip_whitespace=True), _PRINTABLE]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_each_once)]
 Notes = Annotated[str, StringConstraints(max_length=NOTES_LENGTH), _PRINTABLE]

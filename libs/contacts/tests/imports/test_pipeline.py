@@ -69,7 +69,7 @@ def test_ignored_columns_are_named_once_each_and_at_most_a_hundred(importer: Imp
         ("1,x,,a@b,,", "mail", "is not an e-mail address"),
         ("1,x,,,19700101,", "born", "is not a date written YYYY-MM-DD"),
         ("1,x,,,2001-02-29,", "born", "is not a date written YYYY-MM-DD"),
-        ("1,x,,,0999-01-01,", "born", "greater than or equal to"),
+        ("1,x,,,0999-01-01,", "born", "is before the year 1000"),
         ("1,x,,,,a;b", "labels", "is not a JSON list of texts"),
         ('1,x,,,,"{""a"": 1}"', "labels", "valid list"),
         ('1,x,,,,"[1]"', "labels", "valid string"),

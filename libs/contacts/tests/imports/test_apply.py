@@ -1,0 +1,87 @@
+"""One chunk against a database others write to at the same time, and what it costs."""
+
+import pytest
+from common.clock import utc_now
+from common.testing.statements import statements
+from contacts.imports import OnConflict
+from contacts.imports.apply import _Chunk, apply_chunk
+from contacts.imports.records import CSVRecord
+from contacts.imports.rows import Row
+from contacts.testing import Importer
+from contacts.use_cases.contacts import create_contact
+from sqlalchemy.exc import IntegrityError
+
+only_on_mysql = pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+
+
+def row(external_id: str | None, name: str) -> Row:
+    return Row(CSVRecord(1, []), {"external_id": external_id, "name": name})
+
+
+def race(importer: Importer, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Let somebody create the contacts "taken0", "taken1", ... just after each look for existing ones."""
+    look_up = _Chunk.look_up
+    left = iter(range(times))
+
+    def look_up_and_lose(self, session, rows):
+        look_up(self, session, rows)
+        number = next(left, None)
+        if number is not None:
+            with importer.database.write() as other:
+                fields = {"external_id": f"taken{number}", "name": "theirs"}
+                create_contact(other, importer.owner_id, fields, now=utc_now())
+
+    monkeypatch.setattr(_Chunk, "look_up", look_up_and_lose)
+
+
+@only_on_mysql
+@pytest.mark.parametrize(
+    ("on_conflict", "counts", "name"),
+    [("skip", (1, 0, 1, 0), "theirs"), ("update", (1, 1, 0, 0), "ours"), ("error", (1, 0, 0, 1), "theirs")],
+)
+def test_a_contact_somebody_creates_at_the_same_moment_is_a_conflict(
+    importer: Importer, monkeypatch: pytest.MonkeyPatch, on_conflict: str, counts: tuple[int, ...], name: str
+) -> None:
+    race(importer, monkeypatch, times=1)
+    result = importer.run(b"external_id,name\nfree,ours\ntaken0,ours\n", on_conflict=on_conflict)
+    assert (result.created, result.updated, result.skipped, result.rejected) == counts
+    names = {contact.external_id: contact.name for contact in importer.contacts()}
+    assert names == {"free": "ours", "taken0": name}
+
+
+@only_on_mysql
+def test_a_chunk_that_loses_the_race_each_time_gives_up_and_writes_nothing(
+    importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    race(importer, monkeypatch, times=3)
+    data = b"external_id,name\n" + b"".join(b"taken%d,ours\n" % number for number in range(3))
+    with pytest.raises(IntegrityError):
+        importer.run(data, on_conflict="skip")
+    assert {contact.name for contact in importer.contacts()} == {"theirs"}
+
+
+def test_a_chunk_is_rolled_back_with_the_step_it_is_part_of(importer: Importer) -> None:
+    with importer.database.write() as session:
+        outcome = apply_chunk(session, importer.owner_id, [row("1", "x")], OnConflict.ERROR, now=utc_now())
+        assert outcome.created == 1
+    assert importer.contacts() == []
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "kinds"),
+    [
+        ("error", {"begin": 1, "savepoint": 1, "select": 1, "insert": 1, "release": 1, "commit": 1}),
+        ("update", {"begin": 1, "savepoint": 1, "select": 1, "insert": 2, "release": 1, "commit": 1}),
+    ],
+)
+@only_on_mysql
+def test_a_chunk_takes_a_statement_for_each_thing_it_does_and_none_for_each_row(
+    importer: Importer, on_conflict: str, kinds: dict[str, int]
+) -> None:
+    importer.run(b"external_id,name\n1,x\n2,x\n3,x\n")
+    data = b"external_id,name\n1,y\n2,y\n3,y\n" + b"".join(b"%d,x\n" % number for number in range(10, 900))
+    importer.database.warm()  # connecting takes statements too
+    with statements(importer.database) as counted:
+        importer.run(data, on_conflict=on_conflict)
+    named = {kind.removesuffix("_savepoint"): number for kind, number in counted.kinds.items()}
+    assert named == kinds
