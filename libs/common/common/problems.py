@@ -11,7 +11,6 @@ import orjson
 import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, InternalServerError
-from werkzeug.wrappers import Response as WerkzeugResponse
 
 from common.access import (
     AuthenticationRequired,
@@ -124,12 +123,14 @@ def _headers_of(error: Exception) -> dict[str, str]:
     return headers
 
 
-def _answer_http_error(error: HTTPException) -> WerkzeugResponse:
-    """Keep what Werkzeug knows beside the body: Allow of a 405, Retry-After, a redirect's whole response."""
-    if error.code is None or error.code < 400:
-        return error.get_response(request.environ)
+def _answer_http_error(error: HTTPException) -> Response:
+    """Keep what Werkzeug knows beside the body: Allow of a 405, Retry-After of a 503.
+
+    Redirects and aborted responses do not come here; Flask sends those as they are.
+    """
+    status = error.code or 500
     headers = {name: value for name, value in error.get_headers(request.environ) if name.lower() != "content-type"}
-    return problem_response(http_problem(error.code), _detail_of(error, error.code), headers=headers)
+    return problem_response(http_problem(status), _detail_of(error, status), headers=headers)
 
 
 def _detail_of(error: HTTPException, status: int) -> str:

@@ -69,6 +69,7 @@ def test_secrets_of_other_types_are_replaced(value: object) -> None:
         ("mysql+pymysql://app:p%40ss@db:3306/api", f"mysql+pymysql://app:{REDACTED}@db:3306/api"),
         ("redis://:hunter2@valkey:6379/0 lost", f"redis://:{REDACTED}@valkey:6379/0 lost"),
         ("token eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln refused", f"token {REDACTED} refused"),
+        ("rt0.019284ab.c2ln is spent", f"{REDACTED} is spent"),
         ("rt1.1.0192.7.c2ln is spent", f"{REDACTED} is spent"),
     ],
 )

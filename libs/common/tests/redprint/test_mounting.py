@@ -160,6 +160,14 @@ def test_each_method_has_its_decorator(make_client: Callable[..., FlaskClient]) 
     assert [client.open("/api/v1/items", method=route.methods[0]).status_code for route in items.routes] == [204] * 5
 
 
+def test_a_route_without_methods_answers_get(make_client: Callable[..., FlaskClient]) -> None:
+    items = Redprint("items")
+    items.route("", access=public)(list_items)
+    client = make_client(items)
+    assert client.get("/api/v1/items").status_code == 204
+    assert client.post("/api/v1/items").status_code == 405
+
+
 def test_several_methods_may_share_a_handler(make_client: Callable[..., FlaskClient]) -> None:
     items = Redprint("items")
     items.route("", methods=["put", "POST"], access=public)(list_items)
