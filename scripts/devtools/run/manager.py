@@ -53,6 +53,7 @@ class Processes(Manager):  # type: ignore[misc] # honcho ships no types
         if os.getpid() != self._owner or self.stopping.is_set():  # forked children inherit honcho's signal handler
             return
         self.stopping.set()
+        self._printer.conceal()
         ended = ((name, p["returncode"]) for name, p in self._processes.items() if "returncode" in p)
         self.first_to_end = next(ended, None)
         self._terminating = True
@@ -85,6 +86,7 @@ class Processes(Manager):  # type: ignore[misc] # honcho ships no types
         """honcho waits for a start and a stop message of each process; its own helpers can die before they send one."""
         for name, process in self._processes.items():
             if "returncode" not in process:
+                process["process"].kill()  # honcho's helper; Python would wait for it at exit
                 self._tell(name, "start", {"pid": process.get("pid", 0)})
                 self._tell(name, "stop", {"returncode": -signal.SIGKILL})
 

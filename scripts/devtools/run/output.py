@@ -24,6 +24,10 @@ class ServicePrinter:
         """Show the lines from now on."""
         self._revealed = True
 
+    def conceal(self) -> None:
+        """Keep the lines to the log files again."""
+        self._revealed = False
+
     def write(self, message: Any) -> None:
         """Take one message of honcho: name, time, data (bytes or text)."""
         text = message.data.decode("utf-8", "replace") if isinstance(message.data, bytes) else message.data
@@ -43,7 +47,7 @@ class ServicePrinter:
         try:
             self._console.print(prefix + Text.from_ansi(line), soft_wrap=True)
         except OSError:  # the terminal was closed; the run still has to end in order
-            self._revealed = False
+            self.conceal()
 
     def _file(self, name: str) -> TextIO:
         if name not in self._files:

@@ -56,6 +56,6 @@ def _engine(text: str) -> Engine:
 
 def _port(env: Mapping[str, str], variable: str, default: int) -> int:
     text = env.get(variable) or str(default)
-    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
+    if not (text.isascii() and text.isdecimal()) or not 1024 <= int(text) <= 65535:
         raise Stop(f"{variable}={text} is no port. Choose a number from 1024 to 65535: make run {variable}={default}")
     return int(text)

@@ -37,4 +37,6 @@ def server_command(port: int, folder: Path) -> list[str]:
         find_server(),
         *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)),
         *("--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--loglevel", "warning"),
+        # It would write its title over its environment, where the mark of the run is.
+        *("--set-proc-title", "no"),
     ]
