@@ -18,6 +18,7 @@ from common.redprint.route import (
     Deprecation,
     Route,
     RouteOptions,
+    check_access,
     check_name,
     check_prefix,
     check_route,
@@ -86,19 +87,13 @@ class Redprint:
         def declare(handler: H) -> H:
             place = line_of(handler)
             name = check_name(handler.__name__ if endpoint is None else endpoint, place)
-            if not isinstance(access, Access):
-                raise RedprintError(
-                    place,
-                    f"the route {rule!r} ({self.name}.{name}) declares no access: "
-                    "add access=public, access=user or access=require('resource:action')",
-                )
             self._add(
                 Route(
                     rule=check_rule(rule, place),
                     handler=handler,
                     endpoint=name,
                     methods=methods_of(handler, methods, place),
-                    access=access,
+                    access=check_access(access, f"{rule!r} ({self.name}.{name})", place),
                     body=body,
                     query=query,
                     response=response,

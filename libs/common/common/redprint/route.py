@@ -111,6 +111,16 @@ def check_rule(rule: str, place: str) -> str:
     return check_slashes(rule, place)
 
 
+def check_access(access: object, route: str, place: str) -> Access:
+    """Return the access rule; raises RedprintError, with the route's name, where there is none."""
+    if isinstance(access, Access):
+        return access
+    raise RedprintError(
+        place,
+        f"the route {route} declares no access: add access=public, access=user or access=require('resource:action')",
+    )
+
+
 def check_methods(methods: Iterable[str], place: str) -> tuple[str, ...]:
     """Return the methods in upper case."""
     listed = () if isinstance(methods, str) else tuple(method.upper() for method in methods)
