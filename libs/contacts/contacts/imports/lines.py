@@ -109,7 +109,7 @@ def open_unpacked(source: BinaryIO) -> BinaryIO:
     is_packed = source.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     source.seek(0)
     # GzipFile has all the methods of a BinaryIO, but typeshed does not say so.
-    return gzip.GzipFile(fileobj=source) if is_packed else source  # type: ignore[return-value]
+    return gzip.GzipFile(fileobj=source, mode="rb") if is_packed else source  # type: ignore[return-value]
 
 
 def read_head(source: BinaryIO, size: int) -> bytes:
