@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from mimetypes import guess_type
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -33,8 +34,9 @@ class Step:
         self.saved = {"checkpoint": checkpoint, "progress": {"done": done, "total": total, "unit": unit}}
         self.done = done
 
-    def append_file(self, name: str, data: bytes, content_type: str = "application/octet-stream") -> None:
-        """Append to the job's file of that name, which is made, with this type, at the first call."""
+    def append_file(self, name: str, data: bytes) -> None:
+        """Append to the job's file of that name, which is made at the first call; its type follows from the name."""
+        content_type = guess_type(name)[0] or "application/octet-stream"
         store = FileStore()
         store.append(self.session, self._job_id, name, data, owner_id=self._owner_id, content_type=content_type)
 

@@ -1,0 +1,122 @@
+"""Celery over Valkey or Redis: one task for all kinds, and settings under which the broker may lose everything."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+import structlog
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import ChannelError
+
+from jobs.dispatcher.publishing import PublishError
+
+log = structlog.get_logger(__name__)
+
+RUN_TASK = "jobs.run"
+
+# Above the longest hard limit: the worker enforces the limits of each kind itself, Celery's are for a process that
+# cannot (code that never lets other threads run), and a message is given to another worker only after that.
+HARD_LIMIT_MARGIN_SECONDS = 60
+VISIBILITY_MARGIN_SECONDS = 300
+
+
+def queue_name(store: str, queue: str) -> str:
+    """Each store has its own queues, so that the dispatcher of a store can tell how many of its messages wait."""
+    return f"{store}.{queue}"
+
+
+def publisher_settings(broker_url: str) -> dict[str, Any]:
+    """What a process needs that only sends; libs/jobs/README.md gives the reason for each setting."""
+    return {
+        "broker_url": broker_url,
+        "broker_transport": "jobs.transport:HintTransport",
+        "broker_transport_options": {
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        "broker_pool_acquire_timeout": 2,
+        "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2},
+        "task_ignore_result": True,
+        "result_backend": None,
+        "task_serializer": "json",
+        "task_send_sent_event": False,
+        "enable_utc": True,
+        "timezone": "UTC",
+    }
+
+
+def worker_settings(broker_url: str, queues: Iterable[str], longest_hard_limit_seconds: float) -> dict[str, Any]:
+    """What a process needs that runs jobs from these queues, none longer than the limit."""
+    settings = publisher_settings(broker_url)
+    redelivery = {
+        "visibility_timeout": int(longest_hard_limit_seconds) + VISIBILITY_MARGIN_SECONDS,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+    }
+    return {
+        **settings,
+        "broker_transport_options": {**settings["broker_transport_options"], **redelivery},
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "task_queues": [Queue(name, routing_key=name) for name in queues],
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_acks_on_failure": True,
+        "task_acks_on_timeout": True,
+        "accept_content": ["json"],
+        "task_time_limit": longest_hard_limit_seconds + HARD_LIMIT_MARGIN_SECONDS,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_max_tasks_per_child": 1000,
+        "worker_max_memory_per_child": 300_000,
+        "worker_send_task_events": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+    }
+
+
+def add_run_task(app: Celery, run: Callable[[str, UUID], object]) -> None:
+    """Make `run(store, job_id)` the one task of the app. A message it cannot read is logged and dropped."""
+
+    @app.task(name=RUN_TASK)
+    def run_job(store: str, job_id: str) -> None:
+        try:
+            parsed = UUID(job_id)
+        except (ValueError, AttributeError, TypeError):
+            log.error("job_message_malformed", store=store)
+            return
+        run(store, parsed)
+
+
+class CeleryPublisher:
+    """Sends hints through a Celery app; safe to use from several threads."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def publish(self, store: str, job_id: UUID, queue: str) -> None:
+        """Raises PublishError after the retries of the publish policy, in less than a second where nobody listens."""
+        name = queue_name(store, queue)
+        try:
+            self._app.send_task(RUN_TASK, args=(store, str(job_id)), queue=name)
+        except Exception as error:  # kombu, redis-py and sockets each have their own, and all mean: not published
+            raise PublishError(_reason(error)) from error
+
+    def count_waiting(self, store: str, queue: str) -> int:
+        """Messages in the queue no worker has taken. Raises PublishError."""
+        try:
+            with self._app.producer_or_acquire() as producer:
+                declared = producer.channel.queue_declare(queue=queue_name(store, queue), passive=True)
+        except ChannelError:
+            # No such queue: with this broker that is how an empty one looks.
+            return 0
+        except Exception as error:  # as above
+            raise PublishError(_reason(error)) from error
+        return int(declared.message_count)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

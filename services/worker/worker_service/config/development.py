@@ -1,0 +1,12 @@
+"""Defaults on a developer's machine: the api's SQLite file, and a short wait at Ctrl-C."""
+
+DEFAULTS: dict[str, object] = {
+    "service_name": "worker",
+    "host": "127.0.0.1",
+    "metrics_port": 9103,
+    "broker_url": "redis://127.0.0.1:8003/0",
+    "job_stores": "api=sqlite:///.local/data/api.db",
+    "run_dir": ".local/run",
+    "worker_concurrency": 2,
+    "worker_soft_shutdown_seconds": 3,
+}

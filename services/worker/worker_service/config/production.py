@@ -1,0 +1,3 @@
+"""Defaults in production: none but the name."""
+
+DEFAULTS: dict[str, object] = {"service_name": "worker"}

@@ -1,0 +1,95 @@
+"""The worker as a program: Celery's, with our logs, probes, metrics port and signals."""
+
+import logging
+import signal
+import warnings
+from typing import Any
+
+import structlog
+from celery import bootsteps, signals
+from celery.apps.worker import Worker
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from common.logging import configure_logging
+from common.metrics import MetricsServer, serving_metrics
+
+from worker_service.celery_app import app, current_settings
+from worker_service.probes import ProbeFile
+
+log = structlog.get_logger(__name__)
+
+# Celery's word on each message; ours on each job say more.
+CHATTY_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
+
+
+class JobWorker(Worker):
+    """A worker that takes Ctrl-C as it takes SIGTERM: one soft window, then running jobs are handed back."""
+
+    def install_platform_tweaks(self, worker: Any) -> None:
+        super().install_platform_tweaks(worker)
+        signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
+
+
+class Liveness(bootsteps.StartStopStep):
+    """Touches a file from the worker's own loop, each second: a loop that stands still lets it grow old."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def start(self, parent: Any) -> None:
+        alive = ProbeFile(current_settings().run_dir, "worker-alive")
+        alive.touch()
+        parent.timer.call_repeatedly(1.0, alive.touch)
+
+
+def run() -> int:
+    """Run until told to stop; return 0 after a stop by signal, else the worker's own status."""
+    settings = current_settings()
+    set_up_logs()
+    lifecycle = Lifecycle(ProbeFile(settings.run_dir, "worker-ready"))
+    lifecycle.connect()
+    app.steps["worker"].add(Liveness)
+    with serving_metrics(settings.metrics_port, settings.host) as server:
+        lifecycle.close_in_children(server)
+        worker = JobWorker(app=app, pool_cls="prefork", without_gossip=True, without_mingle=True, quiet=True)
+        worker.start()
+    return 0 if lifecycle.is_stopping else int(worker.exitcode or 0)
+
+
+def set_up_logs(**_: object) -> None:
+    """Our log lines from everything, less what says nothing here."""
+    configure_logging(current_settings())
+    for name in CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # As root inside a container: it accepts JSON only, so the danger this warns of (pickle) is not there.
+    warnings.simplefilter("ignore", SecurityWarning)
+    # Said at each lost connection, about the setting that was chosen on purpose.
+    warnings.simplefilter("ignore", CPendingDeprecationWarning)
+
+
+class Lifecycle:
+    """What happens when the worker and its processes start and stop. Celery holds receivers weakly, this object not."""
+
+    def __init__(self, ready: ProbeFile) -> None:
+        self.is_stopping = False
+        self._ready = ready
+        self._receivers: list[Any] = []
+
+    def connect(self) -> None:
+        self._ready.remove()
+        self._on(signals.setup_logging, set_up_logs)
+        self._on(signals.worker_ready, self._become_ready)
+        self._on(signals.worker_shutting_down, self._begin_stop)
+
+    def close_in_children(self, server: MetricsServer) -> None:
+        self._on(signals.worker_process_init, lambda **_: server.forget_in_child())
+
+    def _become_ready(self, **_: object) -> None:
+        self._ready.touch()
+        log.info("worker_ready")
+
+    def _begin_stop(self, **_: object) -> None:
+        self.is_stopping = True
+        self._ready.remove()
+
+    def _on(self, event: Any, receiver: Any) -> None:
+        self._receivers.append(receiver)
+        event.connect(receiver, weak=False)
