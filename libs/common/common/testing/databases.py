@@ -136,8 +136,8 @@ class MySQLDatabases:
         # Its pool serves the next test too, unless this one left a session open.
         pool = database.engine.pool
         if isinstance(pool, QueuePool) and pool.checkedout():
-            url = database.url.render_as_string(hide_password=False)
-            self._open.pop(url).dispose()
+            del self._open[next(url for url, opened in self._open.items() if opened is database)]
+            database.dispose()
 
     def drop_all(self) -> None:
         for url in list(self._schemas):

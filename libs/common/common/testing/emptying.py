@@ -9,8 +9,11 @@ _TABLES = (
     "SELECT table_name FROM information_schema.tables"
     " WHERE table_schema = %s AND table_type = 'BASE TABLE' AND table_name <> 'alembic_version'"
 )
-_SESSIONS = "SELECT id FROM information_schema.processlist WHERE db = %s"
-_IN_TRANSACTION = " AND id IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx)"
+_SESSIONS = "SELECT processlist_id FROM performance_schema.threads WHERE processlist_db = %s"
+# Not by information_schema.innodb_trx, which is up to 0.1 s old.
+_IN_TRANSACTION = (
+    " AND thread_id IN (SELECT thread_id FROM performance_schema.events_transactions_current WHERE state = 'ACTIVE')"
+)
 _NO_SUCH_SESSION = 1094
 
 

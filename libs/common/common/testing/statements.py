@@ -91,10 +91,8 @@ def _in_driver(database: Database) -> Iterator[Statements]:
     traced = []
 
     def note(statement: str) -> None:
-        # Statements of triggers come as comments.
-        if not statement.startswith("--"):
-            counted.total += 1
-            counted.kinds[statement.split(maxsplit=1)[0].lower()] += 1
+        counted.total += 1
+        counted.kinds[statement.split(maxsplit=1)[0].lower()] += 1
 
     def trace(connection: Any, *_: object) -> None:
         connection.set_trace_callback(note)
