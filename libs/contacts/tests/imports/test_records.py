@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -220,3 +221,10 @@ def test_a_damaged_gzip_stream_is_refused_with_the_line_it_reached(damage: Calla
 def test_several_gzip_members_are_one_file() -> None:
     records = read(gzip.compress(b"a\n1\n") + gzip.compress(b"2\n"))
     assert [record.cells for record in records] == [["a"], ["1"], ["2"]]
+
+
+def test_a_file_that_is_open_for_writing_too_is_only_read() -> None:
+    with tempfile.TemporaryFile() as spool:
+        spool.write(gzip.compress(b"a\n1\n"))
+        lines = Lines(spool, max_bytes=100)
+        assert [line.data for line in iter(lines.take, None)] == [b"a\n", b"1\n"]
