@@ -63,6 +63,8 @@ def make_engine(
         pool_size=pool_size,
         max_overflow=MAX_OVERFLOW,
         pool_timeout=POOL_WAIT_SECONDS,
+        # Errors are logged, and parameters are what users typed.
+        hide_parameters=True,
         **arguments,
     )
     begin = "BEGIN" if parsed.get_backend_name() == "mysql" else "BEGIN IMMEDIATE"

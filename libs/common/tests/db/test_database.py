@@ -7,7 +7,7 @@ import pytest
 from common.db import Database, ReadOnlySessionError
 from common.testing.statements import statements
 from sqlalchemy import insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 
 @pytest.fixture(autouse=True)
@@ -203,6 +203,12 @@ def test_a_savepoint_can_fail_alone(library):
 
 def test_the_url_hides_the_password_when_printed(library):
     assert "test:test" not in f"{library.database.url} {library.database.engine!r}"
+
+
+def test_errors_do_not_show_what_users_typed(library):
+    with library.database.read() as session, pytest.raises(DBAPIError) as failure:
+        session.execute(text("SELECT :secret FROM no_such_table"), {"secret": "hunter2"})
+    assert "hunter2" not in str(failure.value)
 
 
 def test_after_dispose_the_database_opens_new_connections(library):
