@@ -19,7 +19,7 @@ class ReadOnlySessionError(RuntimeError):
     """A read session was asked to write, to lock rows or to commit. A fault of the calling code."""
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def is_read(statement: str) -> bool:
     """Whether the SQL text only reads.
 

@@ -16,6 +16,8 @@ from common.db.database import Database
 from common.db.mysql import error_code
 
 _NO_SUCH_TABLE = 1146
+# Of alembic_version.version_num: SQLite would take more, MySQL fail when the revision is done.
+_MAX_LENGTH = 32
 
 
 class MigrationsNotFoundError(LookupError):
@@ -72,6 +74,8 @@ def _identifiers(file: Path) -> tuple[list[str], list[str]]:
             ]
     if len(texts.get("revision", [])) != 1:
         raise ValueError(f'{file} does not say its revision as a plain text (revision = "...")')
+    if len(texts["revision"][0]) > _MAX_LENGTH:
+        raise ValueError(f"{file}: a revision has at most {_MAX_LENGTH} characters")
     return texts["revision"], texts.get("down_revision", [])
 
 

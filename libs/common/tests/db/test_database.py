@@ -1,6 +1,7 @@
 """What sessions send, what they refuse and what remains of them."""
 
-import os
+import subprocess
+import sys
 from uuid import uuid4
 
 import pytest
@@ -217,19 +218,29 @@ def test_after_dispose_the_database_opens_new_connections(library):
 
 
 def test_a_forked_child_uses_connections_of_its_own(library):
-    library.add("Ada")
-    child = os.fork()
-    if child == 0:
-        # Nothing of pytest may run in the child, whatever happens.
-        try:
-            library.add("Bob")
-            os._exit(0 if library.names() == ["Ada", "Bob"] else 1)
-        finally:
-            os._exit(2)
-    for _ in range(20):
-        assert "Ada" in library.names()
-    assert os.waitpid(child, 0)[1] == 0
-    assert library.names() == ["Ada", "Bob"]
+    script = """if True:
+        import os, sys
+        from uuid import uuid4
+        from common.db import Database
+        from sqlalchemy import text
+
+        database = Database(sys.argv[1])
+
+        def add(name):
+            row = {"id": uuid4().bytes, "name": name}
+            with database.write() as session:
+                session.execute(text("INSERT INTO authors (id, name) VALUES (:id, :name)"), row)
+                session.commit()
+        database.warm()
+        child = os.fork()
+        for number in range(20):
+            add(("parent " if child else "child ") + str(number))
+        if child:
+            sys.exit(os.waitpid(child, 0)[1])
+    """
+    url = library.database.url.render_as_string(hide_password=False)
+    subprocess.run([sys.executable, "-c", script, url], check=True)
+    assert len(library.names()) == 40
 
 
 def test_opening_a_database_connects_to_nothing():

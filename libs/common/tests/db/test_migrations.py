@@ -268,3 +268,9 @@ def test_a_revision_file_that_hides_its_revision_is_named(sample_package):
     sample_package.write("migrations/versions/odd.py", "revision = str(5)\nprint(1)\n")
     with pytest.raises(ValueError, match=r"odd\.py does not say its revision"):
         read_revisions(sample_package.name)
+
+
+def test_a_revision_too_long_for_mysql_is_refused_on_both(sample_package):
+    sample_package.write("migrations/versions/long.py", f"revision = '{'a' * 33}'\ndown_revision = '0001_authors'\n")
+    with pytest.raises(ValueError, match=r"long\.py: a revision has at most 32 characters"):
+        read_revisions(sample_package.name)
