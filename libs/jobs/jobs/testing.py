@@ -1,7 +1,8 @@
 """Short ways for tests to arrange jobs in a store and to look at them."""
 
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from common.db import Database
@@ -12,6 +13,18 @@ from sqlalchemy import select, update
 from jobs.enqueue import enqueue
 from jobs.models import Job, JobAttempt
 from jobs.transitions import Lease, claim
+
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], seconds: float = 40) -> T:
+    """Wait until `condition` gives something true, and return that; raises TimeoutError."""
+    give_up_at = time.monotonic() + seconds
+    while not (answer := condition()):
+        if time.monotonic() > give_up_at:
+            raise TimeoutError(f"not within {seconds} s")
+        time.sleep(0.02)
+    return answer
 
 
 class Numbers(BaseModel):

@@ -1,9 +1,9 @@
 """Kombu's Redis transport for messages that may get lost: no fault in giving one back ends a worker.
 
-When the connection breaks while a job runs, kombu 5.7 closes the transport and then gives the job's message back through
-it: an AttributeError, which Celery takes as unrecoverable, so the worker exits. The same can meet the acknowledgement of a
-job that ends on a connection gone meanwhile. Neither matters here: the dispatcher sends another message where one is
-missing, and one too many finds nothing to claim.
+When the connection breaks while a job runs, kombu 5.7 closes the transport and then gives the job's message back
+through it: an AttributeError, which Celery takes as unrecoverable, so the worker exits. The same can meet the
+acknowledgement of a job that ends on a connection gone meanwhile. Neither matters here: the dispatcher sends another
+message where one is missing, and one too many finds nothing to claim.
 """
 
 from typing import Any

@@ -68,7 +68,7 @@ def count_up_to(steps: int, fail_at: int | None = None, error: BaseException | N
                 raise pending.pop()
             with job.step() as step:
                 done += 1
-                step.append_file("ledger.txt", b"%d\n" % done, "text/plain")
+                step.append_file("ledger.txt", b"%d\n" % done)
                 step.save({"done": done}, done=done, total=steps, unit="steps")
         return Sum(total=done)
 

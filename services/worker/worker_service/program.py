@@ -10,7 +10,7 @@ from celery import bootsteps, signals
 from celery.apps.worker import Worker
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from common.logging import configure_logging
-from common.metrics import MetricsServer, serving_metrics
+from common.metrics import serving_metrics
 
 from worker_service.celery_app import app, current_settings
 from worker_service.probes import ProbeFile
@@ -48,7 +48,7 @@ def run() -> int:
     lifecycle.connect()
     app.steps["worker"].add(Liveness)
     with serving_metrics(settings.metrics_port, settings.host) as server:
-        lifecycle.close_in_children(server)
+        signals.worker_process_init.connect(lambda **_: server.forget_in_child(), weak=False)
         worker = JobWorker(app=app, pool_cls="prefork", without_gossip=True, without_mingle=True, quiet=True)
         worker.start()
     return 0 if lifecycle.is_stopping else int(worker.exitcode or 0)
@@ -66,21 +66,18 @@ def set_up_logs(**_: object) -> None:
 
 
 class Lifecycle:
-    """What happens when the worker and its processes start and stop. Celery holds receivers weakly, this object not."""
+    """What happens when the worker and its processes start and stop."""
 
     def __init__(self, ready: ProbeFile) -> None:
         self.is_stopping = False
         self._ready = ready
-        self._receivers: list[Any] = []
 
     def connect(self) -> None:
+        """Listen to Celery's signals."""
         self._ready.remove()
-        self._on(signals.setup_logging, set_up_logs)
-        self._on(signals.worker_ready, self._become_ready)
-        self._on(signals.worker_shutting_down, self._begin_stop)
-
-    def close_in_children(self, server: MetricsServer) -> None:
-        self._on(signals.worker_process_init, lambda **_: server.forget_in_child())
+        signals.setup_logging.connect(set_up_logs, weak=False)
+        signals.worker_ready.connect(self._become_ready, weak=False)
+        signals.worker_shutting_down.connect(self._begin_stop, weak=False)
 
     def _become_ready(self, **_: object) -> None:
         self._ready.touch()
@@ -89,7 +86,3 @@ class Lifecycle:
     def _begin_stop(self, **_: object) -> None:
         self.is_stopping = True
         self._ready.remove()
-
-    def _on(self, event: Any, receiver: Any) -> None:
-        self._receivers.append(receiver)
-        event.connect(receiver, weak=False)
