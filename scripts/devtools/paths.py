@@ -1,10 +1,11 @@
 """Where things are in this repository."""
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
-LOCAL = ROOT / ".local"
+LOCAL = Path(os.environ.get("REDPRINT_LOCAL") or ROOT / ".local")
 
 
 def package_folders() -> list[Path]:

@@ -24,5 +24,5 @@ def test_what_is_no_port_is_refused_with_its_variable(text):
 
 
 def test_an_unknown_database_is_refused_with_the_known_ones():
-    with pytest.raises(Stop, match="DB=postgres is unknown.*DB=sqlite.*DB=mysql"):
+    with pytest.raises(Stop, match=r"DB=postgres is unknown.*DB=sqlite.*DB=mysql"):
         read_settings({"DB": "postgres"})
