@@ -10,6 +10,7 @@ from flask import Flask
 from api_service.api import v1
 from api_service.config import APISettings
 from api_service.errors import PROBLEMS
+from api_service.lingering import LingeringMiddleware
 
 AUDIENCES = frozenset({"api"})
 
@@ -33,6 +34,7 @@ def create_app(settings: APISettings | None = None, *, keys: KeySource | None = 
         database=database,
         checks={"database": lambda: schema_is_current(database, "api_service")},
     )
+    app.wsgi_app = LingeringMiddleware(app.wsgi_app, max_bytes=2 * settings.import_max_bytes)  # type: ignore[method-assign] # Flask documents it so
     on_worker_start(app, database.warm)
     on_worker_stop(app, database.dispose)
     if isinstance(keys, JWKSCache):

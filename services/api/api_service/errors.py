@@ -22,6 +22,7 @@ from contacts.errors import (
     UnknownTargetField,
 )
 from jobs.errors import JobNotFound
+from jobs.files import FileTooLarge
 
 
 class NotMultipart(DomainError):
@@ -45,6 +46,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ContactExists: Problem(409, "contact-exists", "Contact exists"),
     ContactChanged: Problem(412, "contact-changed", "Contact changed"),
     JobNotFound: Problem(404, "job-not-found", "Job not found"),
+    FileTooLarge: Problem(413, ImportTooLarge.code, "Import too large"),
     ErrorsNotFound: Problem(404, "errors-not-found", "No rejected rows"),
     NotMultipart: Problem(415, "unsupported-media-type", "Unsupported Media Type"),
     MalformedMultipart: Problem(400, "malformed-multipart", "Malformed multipart"),

@@ -3,10 +3,9 @@
 from typing import BinaryIO
 from uuid import UUID
 
-from contacts.errors import ImportTooLarge
 from contacts.imports import CONTACTS_IMPORT, HEAD_BYTES, ImportPayload, OnConflict, read_head, read_plan
 from jobs.enqueue import enqueue
-from jobs.files import FileStore, FileTooLarge
+from jobs.files import FileStore
 from jobs.models import Job
 from sqlalchemy.orm import Session
 
@@ -31,15 +30,12 @@ def start_import(
 ) -> Job:
     """Store the file, queue the job that imports it, commit both at once, and return the job.
 
-    Raises ImportTooLarge for more than `max_bytes`.
+    Raises FileTooLarge for more than `max_bytes`.
     """
     file.seek(0)
-    try:
-        stored = FileStore().save(
-            session, owner_id=owner_id, name=UPLOAD_FILE, content_type=content_type, stream=file, max_bytes=max_bytes
-        )
-    except FileTooLarge as error:
-        raise ImportTooLarge(f"The file is larger than {max_bytes} bytes.") from error
+    stored = FileStore().save(
+        session, owner_id=owner_id, name=UPLOAD_FILE, content_type=content_type, stream=file, max_bytes=max_bytes
+    )
     payload = ImportPayload(file_id=stored.id, mapping=mapping, on_conflict=on_conflict, max_bytes=max_bytes)
     job = enqueue(session, owner_id=owner_id, kind=CONTACTS_IMPORT, payload=payload, traceparent=traceparent)
     stored.job_id = job.id
