@@ -1,5 +1,7 @@
 """One chunk against a database others write to at the same time, and what it costs."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from common.clock import utc_now
 from common.testing.statements import statements
@@ -85,3 +87,15 @@ def test_a_chunk_takes_a_statement_for_each_thing_it_does_and_none_for_each_row(
         importer.run(data, on_conflict=on_conflict)
     named = {kind.removesuffix("_savepoint"): number for kind, number in counted.kinds.items()}
     assert named == kinds
+
+
+@only_on_mysql
+@pytest.mark.parametrize("on_conflict", ["skip", "update"])
+def test_two_imports_of_one_file_at_once_create_each_contact_once(importer: Importer, on_conflict: str) -> None:
+    data = b"external_id,name\n" + b"".join(b"%d,x\n" % number for number in range(4000))
+    importers = [Importer(importer.database, importer.owner_id) for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda each: each.run(data, on_conflict=on_conflict), importers))
+    assert sum(result.created for result in results) == 4000
+    assert sum(result.skipped for result in results) == 4000
+    assert len(importer.contacts()) == 4000
