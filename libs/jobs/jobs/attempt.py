@@ -1,6 +1,7 @@
 """One attempt at a claimed job: the handler runs under the lease, and its end is written under the fence."""
 
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -13,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from jobs import endings, metrics
 from jobs.context import JobContext
 from jobs.endings import Budget, Ending
-from jobs.errors import JobInterrupted
+from jobs.errors import JobInterrupted, WorkerStopping
 from jobs.insist import insist, reason_of
 from jobs.keeper import LeaseKeeper, Timing
 from jobs.models.job import Job
@@ -29,12 +30,15 @@ _FINAL = {Outcome.SUCCEEDED, Outcome.FAILED, Outcome.DEAD, Outcome.CANCELLED}
 class Attempt:
     """A claimed job on its way to the end of the attempt."""
 
-    def __init__(self, store: str, database: Database, job: Job, timing: Timing) -> None:
+    def __init__(
+        self, store: str, database: Database, job: Job, timing: Timing, is_stopping: Callable[[], bool]
+    ) -> None:
         self._labels = (store, job.kind)
         self._database = database
         self._job = job
         self._lease = Lease(job.id, job.fence)
         self._timing = timing
+        self._is_stopping = is_stopping
         self._started = time.monotonic()
 
     def run(self, registry: Registry) -> Outcome | None:
@@ -54,13 +58,18 @@ class Attempt:
             return self._run_under(keeper, kind, payload)
 
     def _run_under(self, keeper: LeaseKeeper, kind: Kind, payload: BaseModel) -> Outcome | None:
-        context = JobContext(self._database, self._job, keeper.check)
+        context = JobContext(self._database, self._job, lambda: self._check(keeper))
         try:
             return self._end(self._call(kind, payload, context))
         except BaseException as error:
             if not isinstance(error, Exception):
                 self._end(endings.RELEASED, insist_seconds=0)
             raise
+
+    def _check(self, keeper: LeaseKeeper) -> None:
+        keeper.check()
+        if self._is_stopping():
+            raise WorkerStopping
 
     def _call(self, kind: Kind, payload: BaseModel, context: JobContext) -> Ending:
         try:

@@ -85,7 +85,7 @@ def _of_interruption(error: JobInterrupted, budget: Budget) -> Ending:
         case TimeLimitExceeded():
             return out_of_time(budget)
         case _:
-            # The lease is lost, or was not renewed in time: if it is still ours after all, the job goes on elsewhere.
+            # The worker stops, or the lease was not renewed in time: if it is still ours, the job goes on elsewhere.
             return RELEASED
 
 

@@ -46,6 +46,10 @@ class LeaseLost(JobInterrupted):
     """Another worker may own the job: nothing more may be written for it."""
 
 
+class WorkerStopping(JobInterrupted):
+    """The worker was told to stop: the job goes on elsewhere, from its last step."""
+
+
 class JobCancelled(JobInterrupted):
     """The owner asked for the job to stop."""
 

@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -31,12 +32,16 @@ def incarnation_id() -> str:
 
 @dataclass
 class Runner:
-    """Takes jobs from the stores and runs them by the registry, one at a time."""
+    """Takes jobs from the stores and runs them by the registry, one at a time.
+
+    Once `is_stopping` says so, a running job is handed back at its next check.
+    """
 
     stores: Stores
     registry: Registry
     timing: Timing = field(default_factory=Timing)
     worker: str = field(default_factory=incarnation_id)
+    is_stopping: Callable[[], bool] = bool
 
     def run(self, store: str, job_id: UUID) -> Outcome | None:
         """Run the job if it is there to be claimed; return how the attempt ended.
@@ -58,7 +63,7 @@ class Runner:
             if job is None:
                 metrics.claim_skipped.labels(store).inc()
                 return None
-            return Attempt(store, database, job, self.timing).run(self.registry)
+            return Attempt(store, database, job, self.timing, self.is_stopping).run(self.registry)
 
     def _claim(self, database: Database, job_id: UUID) -> Job | None:
         def work(session: WriteSession) -> Job | None:

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from jobs.enqueue import enqueue
 from jobs.models import Job, JobAttempt
+from jobs.registry import Kind
 from jobs.transitions import Lease, claim
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class StoreHarness:
         self.database = database
         self.owner_id = new_id()
 
-    def enqueue(self, kind: str = "numbers", count: int = 0, **options: Any) -> UUID:
+    def enqueue(self, kind: Kind | str = "numbers", count: int = 0, **options: Any) -> UUID:
         with self.database.write() as session:
             job = enqueue(session, owner_id=self.owner_id, kind=kind, payload=Numbers(count=count), **options)
             session.commit()

@@ -230,6 +230,17 @@ def test_a_worker_told_to_stop_hands_the_job_back_uncounted(store: StoreHarness,
     assert run(count_up_to(5), job.id) is Outcome.SUCCEEDED
 
 
+def test_a_worker_about_to_stop_hands_the_job_back_at_its_next_step(store: StoreHarness) -> None:
+    stopping = iter([False, False, True])
+    registry = Registry()
+    registry.add(Kind("numbers", 1, Numbers, count_up_to(5)))
+    stores = Stores({"api": "unused"}, lambda url: store.database)
+    job_id = store.enqueue()
+    assert Runner(stores, registry, is_stopping=lambda: next(stopping)).run("api", job_id) is Outcome.RELEASED
+    job = store.job(job_id)
+    assert (job.state, job.attempt, job.checkpoint) == (JobState.QUEUED, 0, {"done": 2})
+
+
 def test_a_running_job_notices_a_cancel_at_the_next_heartbeat(store: StoreHarness, run: Any) -> None:
     def handler(job: JobContext, payload: Numbers) -> None:
         store.transition(transitions.request_cancel, job.job_id)
@@ -312,7 +323,7 @@ def test_a_deadlock_after_progress_costs_no_attempt(store: StoreHarness, run: An
         import sqlite3
 
         cause = sqlite3.OperationalError("database is locked")
-        cause.sqlite_errorcode = sqlite3.SQLITE_BUSY  # type: ignore[attr-defined] # the driver sets it
+        cause.sqlite_errorcode = sqlite3.SQLITE_BUSY
     deadlock = OperationalError("INSERT", {}, cause)
     assert run(count_up_to(5, fail_at=2, error=deadlock)) is Outcome.RETRIED
     assert (last_job(store).attempt, last_job(store).error["code"]) == (0, "database-busy")

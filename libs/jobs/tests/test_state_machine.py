@@ -145,7 +145,7 @@ def play(store: StoreHarness, sequences: int) -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(machine, settings=options)  # type: ignore[no-untyped-call] # hypothesis leaves it so
+    run_state_machine_as_test(machine, settings=options)
 
 
 def test_any_sequence_of_events_leaves_the_job_as_the_model_says(store: StoreHarness) -> None:

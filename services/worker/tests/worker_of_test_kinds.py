@@ -41,6 +41,7 @@ def ignore_everything(job: JobContext, payload: Numbers) -> None:
 tasks.KINDS = (
     Kind("count", 1, Numbers, count),
     Kind("crash", 1, Numbers, crash),
+    Kind("deaf", 1, Numbers, ignore_everything),
     Kind("stubborn", 1, Numbers, ignore_everything, soft_time_limit_seconds=0.5, hard_time_limit_seconds=1),
 )
 

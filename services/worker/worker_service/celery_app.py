@@ -3,6 +3,7 @@
 from functools import cache
 from uuid import UUID
 
+from billiard.process import current_process
 from celery import Celery
 from common.config import load_settings_or_exit
 from jobs.broker import add_run_task, queue_name, worker_settings
@@ -11,6 +12,7 @@ from jobs.runner import Runner
 from jobs.states import Outcome
 
 from worker_service.config import WorkerSettings
+from worker_service.stopping import current_board
 from worker_service.stores import open_stores
 from worker_service.tasks import make_registry
 
@@ -26,12 +28,13 @@ def current_runner() -> Runner:
     """The runner of this process. Made by the first job, so after the fork: no two processes share a connection."""
     settings = current_settings()
     timing = Timing(settings.job_lease_seconds, settings.heartbeat_seconds)
-    return Runner(open_stores(settings), make_registry(), timing)
+    return Runner(open_stores(settings), make_registry(), timing, is_stopping=lambda: current_board().is_stopping)
 
 
 def run_job(store: str, job_id: UUID) -> Outcome | None:
     """Run one job in this process."""
-    return current_runner().run(store, job_id)
+    with current_board().running(getattr(current_process(), "index", 0)):
+        return current_runner().run(store, job_id)
 
 
 def read_celery_settings() -> dict[str, object]:

@@ -14,6 +14,7 @@ from common.metrics import serving_metrics
 
 from worker_service.celery_app import app, current_settings
 from worker_service.probes import ProbeFile
+from worker_service.stopping import current_board
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,10 @@ class JobWorker(Worker):
     def install_platform_tweaks(self, worker: Any) -> None:
         super().install_platform_tweaks(worker)
         signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
+
+    def wait_for_soft_shutdown(self) -> None:  # type: ignore[override] # celery's returns nothing, its stubs say bool
+        """Called by the signal's handler before running jobs are thrown out."""
+        current_board().begin_stop(self.app.conf.worker_soft_shutdown_timeout)
 
 
 class Liveness(bootsteps.StartStopStep):
@@ -44,6 +49,7 @@ def run() -> int:
     """Run until told to stop; return 0 after a stop by signal, else the worker's own status."""
     settings = current_settings()
     set_up_logs()
+    current_board()  # before the pool's processes are forked, which share it
     lifecycle = Lifecycle(ProbeFile(settings.run_dir, "worker-ready"))
     lifecycle.connect()
     app.steps["worker"].add(Liveness)

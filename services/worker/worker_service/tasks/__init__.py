@@ -1,10 +1,10 @@
 """The kinds of jobs this worker runs, readable as a table of contents."""
 
-from jobs.registry import Registry
+from jobs.registry import Kind, Registry
 
 from worker_service.tasks.contacts import CONTACTS_IMPORT_V1
 
-KINDS = (CONTACTS_IMPORT_V1,)
+KINDS: tuple[Kind, ...] = (CONTACTS_IMPORT_V1,)
 
 
 def make_registry() -> Registry:
