@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 _DEADLOCK = 1213
 _LOCK_WAIT_TIMEOUT = 1205
+# 1040 too many connections, 1203 too many of this user, 1290 and 1836 read-only server (a failover in progress).
+_REFUSED = (1040, 1203, 1290, 1836)
 # Long enough for the other transaction to end, short enough for a request that waits.
 _FIRST_PAUSE_SECONDS = 0.02
 
@@ -32,6 +34,15 @@ def is_conflict(error: BaseException) -> bool:
 def is_connection_lost(error: BaseException) -> bool:
     """Whether the connection ended under a statement, so that the open transaction is gone."""
     return isinstance(error, DBAPIError) and error.orig is not None and is_gone(error.orig)
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether the database is there and takes no work at the moment: no connection left, read-only, or no file."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return False
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN
+    return error_code(error.orig) in _REFUSED
 
 
 def run_write(database: Database, work: Callable[[WriteSession], T], *, attempts: int = 3) -> T:

@@ -15,6 +15,7 @@ from common.redprint import check_routes
 from common.web.context import ServiceRequest
 from common.web.guard import Verifier, install_guard
 from common.web.middleware import RequestMiddleware
+from common.web.outages import install_outages
 from common.web.sessions import install_sessions
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def create_app(
     install_problems(app, {**COMMON_PROBLEMS, **_OWN_PROBLEMS, **problems})
     if database is not None:
         install_sessions(app, database)
+        install_outages(app)
     install_health(app, settings, checks or {})
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
