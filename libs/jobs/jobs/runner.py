@@ -63,7 +63,8 @@ class Runner:
             if job is None:
                 metrics.claim_skipped.labels(store).inc()
                 return None
-            return Attempt(store, database, job, self.timing, self.is_stopping).run(self.registry)
+            with structlog.contextvars.bound_contextvars(**_trace_of(job)):
+                return Attempt(store, database, job, self.timing, self.is_stopping).run(self.registry)
 
     def _claim(self, database: Database, job_id: UUID) -> Job | None:
         def work(session: WriteSession) -> Job | None:
@@ -72,3 +73,9 @@ class Runner:
             return job
 
         return insist(lambda: run_write(database, work), seconds=self.timing.lease_seconds)
+
+
+def _trace_of(job: Job) -> dict[str, str]:
+    """The id that the log lines of the request had (W3C Trace Context: version-trace-parent-flags)."""
+    parts = (job.traceparent or "").split("-")
+    return {"trace_id": parts[1]} if len(parts) >= 4 else {}

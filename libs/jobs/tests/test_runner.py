@@ -18,7 +18,9 @@ from jobs.stores import Stores
 from jobs.testing import Numbers, StoreHarness
 from prometheus_client import REGISTRY
 from pydantic import BaseModel
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from structlog.contextvars import get_contextvars
 
 Handler = Callable[[JobContext, Numbers], BaseModel | None]
 
@@ -331,6 +333,30 @@ def test_a_deadlock_after_progress_costs_no_attempt(store: StoreHarness, run: An
     assert last_job(store).attempt == 1
 
 
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_a_job_whose_connection_is_killed_goes_on_from_its_checkpoint(store: StoreHarness, run: Any) -> None:
+    killed = []
+
+    def handler(job: JobContext, payload: Numbers) -> Sum:
+        done = job.checkpoint["done"] if job.checkpoint else 0
+        while done < 4:
+            with job.step() as step:
+                done += 1
+                step.append_file("ledger.txt", b"%d\n" % done)
+                step.save({"done": done}, done=done, total=4, unit="steps")
+                if done == 3 and not killed:
+                    killed.append(True)
+                    step.session.execute(text("KILL CONNECTION_ID()"))
+        return Sum(total=done)
+
+    assert run(handler) is Outcome.RETRIED
+    job = last_job(store)
+    assert (job.attempt, job.checkpoint, job.error["code"]) == (0, {"done": 2}, "database-busy")
+    store.change(job.id, run_after=job.created_at)
+    assert run(handler, job.id) is Outcome.SUCCEEDED
+    assert ledger(store) == b"1\n2\n3\n4\n"
+
+
 def test_a_stored_file_is_read_as_a_stream(store: StoreHarness, run: Any) -> None:
     import io
 
@@ -349,6 +375,16 @@ def test_a_stored_file_is_read_as_a_stream(store: StoreHarness, run: Any) -> Non
     lines: list[bytes] = []
     assert run(lambda job, payload: lines.extend(job.open_file(file.id))) is Outcome.SUCCEEDED
     assert lines == [b"name\n"] * 10
+
+
+@pytest.mark.parametrize(("traceparent", "trace_id"), [("00-4bf9-00f0-01", "4bf9"), ("nonsense", None), (None, None)])
+def test_log_lines_of_a_job_hold_its_id_and_the_trace_of_its_request(
+    store: StoreHarness, run: Any, traceparent: str | None, trace_id: str | None
+) -> None:
+    seen: dict[str, Any] = {}
+    run(lambda job, payload: seen.update(get_contextvars()), store.enqueue(traceparent=traceparent))
+    assert (seen["job_id"], seen["store"], seen.get("trace_id")) == (str(last_job(store).id), "api", trace_id)
+    assert get_contextvars() == {}
 
 
 def test_outcomes_and_times_are_counted(store: StoreHarness, run: Any) -> None:

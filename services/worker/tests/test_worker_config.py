@@ -1,10 +1,15 @@
 """The settings of worker and dispatcher: defaults per environment, and what is refused at the start."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from common.config import ConfigError, load_settings
+from jobs import metrics
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
 from worker_service.config import DispatcherSettings, WorkerSettings
 
 PRODUCTION = {
@@ -12,6 +17,21 @@ PRODUCTION = {
     "BROKER_URL": "rediss://valkey:6379/0",
     "JOB_STORES": "api=mysql+pymysql://api_worker:secret@mysql/api,auth=mysql+pymysql://auth_worker:secret@mysql/auth",
 }
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_lists_every_metric() -> None:
+    collectors = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
+    names = {collector.describe()[0].name + "_total" * isinstance(collector, Counter) for collector in collectors}
+    assert {name for name in names if f"`{name}{{store" not in README} == set()
+
+
+def test_the_readme_lists_every_variable_and_no_other() -> None:
+    listed = set(re.findall(r"^\| `([A-Z_]+)` \| [WD ]+ \|", README, re.MULTILINE))
+    fields = WorkerSettings.model_fields.keys() | DispatcherSettings.model_fields.keys()
+    assert listed == {name.upper() for name in fields} | {"SECRETS_DIR"}
 
 
 def test_a_developer_needs_to_set_nothing() -> None:
