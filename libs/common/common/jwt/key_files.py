@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -28,7 +29,7 @@ def load_signing_key(directory: Path) -> SigningKey:
         return SigningKey.of(load_pem_private_key(path.read_bytes(), password=None))
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
-    except KeyPolicyError as error:
+    except (KeyPolicyError, UnsupportedAlgorithm) as error:
         raise KeyFileError(f"{path} cannot sign tokens: {error}") from error
     except (ValueError, TypeError) as error:  # TypeError: the key is encrypted
         raise KeyFileError(f"{path} is not an unencrypted private key in PEM") from error

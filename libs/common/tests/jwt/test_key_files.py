@@ -1,5 +1,6 @@
 """Signing keys on disk: made once, never overwritten, refused with a word on what to do."""
 
+import base64
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,14 @@ def write_pem(path: Path, *, curve: ec.EllipticCurve | None = None, password: by
     key = ec.generate_private_key(curve or ec.SECP256R1())
     encryption = BestAvailableEncryption(password) if password else NoEncryption()
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+
+
+def with_an_unknown_curve(pem: bytes) -> bytes:
+    """The same key, said to be on a curve no library has heard of."""
+    lines = pem.splitlines()
+    der = base64.b64decode(b"".join(lines[1:-1]))
+    p256, unknown = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d03017f")
+    return b"\n".join([lines[0], base64.b64encode(der.replace(p256, unknown)), lines[-1]])
 
 
 @pytest.mark.parametrize("alg", [ES256, RS256])
@@ -85,6 +94,10 @@ def test_what_is_no_usable_private_key_is_refused_with_its_path(tmp_path: Path) 
             load_signing_key(tmp_path)
     write_pem(path, password=b"secret")
     with pytest.raises(KeyFileError, match="unencrypted"):
+        load_signing_key(tmp_path)
+    write_pem(path)
+    path.write_bytes(with_an_unknown_curve(path.read_bytes()))
+    with pytest.raises(KeyFileError, match=r"signing\.pem cannot sign tokens: Curve"):
         load_signing_key(tmp_path)
     write_pem(path, curve=ec.SECP384R1())
     with pytest.raises(KeyFileError, match="P-256"):
