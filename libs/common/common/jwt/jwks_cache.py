@@ -5,7 +5,7 @@ import random
 import time
 import weakref
 from collections.abc import Callable
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from types import MappingProxyType
 
 import structlog
@@ -22,7 +22,6 @@ REFETCH_SECONDS = 10.0  # strangers choose the kid of a token, so unknown ones m
 WAIT_SECONDS = 0.5
 STALE_SECONDS = 24 * 3600.0
 TIMEOUT_SECONDS = 2.0
-MAX_ABSENT_KIDS = 1024
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +29,8 @@ log = structlog.get_logger(__name__)
 class JWKSCache:
     """A KeySource that asks `url` every REFRESH_SECONDS, never in the way of a request with a known key.
 
-    An unknown `kid` wakes the refresher at most once per REFETCH_SECONDS and waits for it at most
-    WAIT_SECONDS. While the issuer does not answer, or publishes a set against the key policy, the
+    Unknown `kid`s wake the refresher at most once per REFETCH_SECONDS between them all, and wait for it at
+    most WAIT_SECONDS. While the issuer does not answer, or publishes a set against the key policy, the
     last good set stays for STALE_SECONDS. The thread starts at first use in each process, so after a fork.
     """
 
@@ -53,7 +52,6 @@ class JWKSCache:
         self._etag: str | None = None
         self._loaded_at: float | None = None
         self._last_failure: str | None = None
-        self._absent_until: dict[str, float] = {}
         self._is_closed = False
         self._forget_thread()
         _forget_thread_after_fork(self)
@@ -61,7 +59,11 @@ class JWKSCache:
     def get(self, kid: str) -> VerifyingKey | None:
         if self._thread is None:
             self._start_thread()
-        return self._keys.get(kid) or self._get_unknown(kid)
+        key = self._keys.get(kid)
+        if key is None:
+            self._await_refresh()
+            key = self._keys.get(kid)
+        return key
 
     def warm(self, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
         """Start the thread, wait for the keys at most so long, and return whether they are there.
@@ -95,30 +97,26 @@ class JWKSCache:
 
     def refresh(self) -> bool:
         """Ask the issuer now, in this thread; return whether it confirmed or replaced the keys. Never raises."""
-        try:
-            fetched = fetch_document(self._url, self._etag, TIMEOUT_SECONDS)
-            if fetched.document is not None:
-                self._keys = parse_jwks(fetched.document)
-        except (FetchError, KeyPolicyError) as error:
-            self._note_failure(str(error))
-            return False
-        except Exception as error:
-            # The thread must outlive surprises: without it a withdrawn key would stay valid.
-            log.exception("jwks_refresh_crashed")
-            self._note_failure(type(error).__name__)
-            return False
-        self._note_success(fetched.etag)
-        return True
+        with self._fetching:
+            try:
+                etag = self._fetch()
+            except (FetchError, KeyPolicyError) as error:
+                self._note_failure(str(error))
+                return False
+            except Exception as error:
+                # The thread must outlive surprises: without it a withdrawn key would stay valid.
+                log.exception("jwks_refresh_crashed")
+                self._note_failure(type(error).__name__)
+                return False
+            self._note_success(etag)
+            return True
 
-    def _get_unknown(self, kid: str) -> VerifyingKey | None:
-        now = self._monotonic()
-        if self._absent_until.get(kid, now) > now:
-            return None
-        self._await_refresh()
-        key = self._keys.get(kid)
-        if key is None:
-            self._remember_absent(kid, now + self._refresh_seconds)
-        return key
+    def _fetch(self) -> str | None:
+        """Take over what the issuer publishes and return its tag."""
+        fetched = fetch_document(self._url, self._etag, TIMEOUT_SECONDS)
+        if fetched.document is not None:
+            self._keys = parse_jwks(fetched.document)
+        return fetched.etag
 
     def _await_refresh(self) -> None:
         """Wait until WAIT_SECONDS after the start of a refresh, which may have been started by another token."""
@@ -126,18 +124,11 @@ class JWKSCache:
             now = self._monotonic()
             if not self._is_refreshing:
                 if now < self._refresh_allowed_at or self._is_closed:
-                    return
+                    return  # not asked, so nothing is known about this kid that would be worth remembering
                 self._begin_refresh()
             attempts = self._attempts
             left_seconds = self._refresh_begun_at + WAIT_SECONDS - now
             self._changed.wait_for(lambda: self._attempts > attempts, timeout=max(0.0, left_seconds))
-
-    def _remember_absent(self, kid: str, until: float) -> None:
-        if not self.is_loaded:
-            return  # nothing is known to be absent yet
-        if len(self._absent_until) >= MAX_ABSENT_KIDS:
-            self._absent_until = {}
-        self._absent_until[kid] = until
 
     def _note_success(self, etag: str | None) -> None:
         if self._last_failure is not None or self._loaded_at is None:
@@ -145,7 +136,6 @@ class JWKSCache:
         self._etag = etag
         self._loaded_at = self._monotonic()
         self._last_failure = None
-        self._absent_until = {}
 
     def _note_failure(self, reason: str) -> None:
         if reason != self._last_failure:  # once per outage, not once per attempt
@@ -158,6 +148,7 @@ class JWKSCache:
 
     def _forget_thread(self) -> None:
         self._changed = Condition()
+        self._fetching = Lock()
         self._thread: Thread | None = None
         self._attempts = 0
         self._is_refreshing = False
@@ -169,8 +160,9 @@ class JWKSCache:
             if self._thread is not None or self._is_closed:
                 return
             self._begin_refresh()
-            self._thread = Thread(target=self._run, name="jwks-refresher", daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._run, name="jwks-refresher", daemon=True)
+            thread.start()  # may fail, and is tried again by the next caller then
+            self._thread = thread
 
     def _begin_refresh(self) -> None:
         """Mark a refresh as under way and wake the thread; call with the lock held."""

@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from common.jwt import JWKSCache, SigningKey, TokenInvalid, TokenVerifier, jwks_document
+from common.jwt import JWKSCache, SigningKey, TokenInvalid, TokenVerifier, jwks_cache, jwks_document
+from common.jwt.jwks_fetch import Fetched
 from structlog.testing import capture_logs
 
 UNKNOWN_KID = "A" * 43
@@ -186,22 +187,32 @@ def test_a_new_key_is_found_by_the_first_token_that_names_it(
     assert issuer.hits == 2
 
 
-def test_an_absent_kid_does_not_ask_again_until_the_next_round(
-    make_cache: Callable[..., JWKSCache], issuer: Issuer
+def test_a_kid_asked_for_too_early_is_found_as_soon_as_the_issuer_may_be_asked_again(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
 ) -> None:
-    cache = make_cache(refetch_seconds=0)
+    now = 1000.0
+    cache = make_cache(monotonic=lambda: now)
     cache.warm()
-    for _ in range(5):
-        assert cache.get(UNKNOWN_KID) is None
-    assert issuer.hits == 2
+    issuer.publish(mint.key, mint.foreign_key)
+    now += 9.9
+    assert cache.get(mint.foreign_key.kid) is None
+    assert issuer.hits == 1
+    now += 0.1
+    assert cache.get(mint.foreign_key.kid) == mint.foreign_key.verifying_key
 
 
-def test_the_list_of_absent_kids_is_bounded(make_cache: Callable[..., JWKSCache]) -> None:
-    cache = make_cache()
+def test_a_key_published_after_it_was_asked_for_is_found_the_next_time(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    """While an issuer is being replaced, one replica signs with a key that another does not publish yet."""
+    now = 1000.0
+    cache = make_cache(monotonic=lambda: now)
     cache.warm()
-    for number in range(3000):
-        cache.get(f"{number:043}")
-    assert len(cache._absent_until) <= 1024
+    now += 10
+    assert cache.get(mint.foreign_key.kid) is None
+    issuer.publish(mint.key, mint.foreign_key)
+    now += 10
+    assert cache.get(mint.foreign_key.kid) == mint.foreign_key.verifying_key
 
 
 def test_a_withdrawn_key_is_gone_after_a_refresh_from_the_verifiers_memory_too(
@@ -282,13 +293,58 @@ def test_an_issuer_that_starts_after_us_is_found_soon(
 def test_a_surprise_in_the_thread_does_not_end_it(
     make_cache: Callable[..., JWKSCache], mint: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = make_cache()
+    now = 1000.0
+    cache = make_cache(monotonic=lambda: now)
     cache.warm()
-    monkeypatch.setattr("common.jwt.jwks_cache.fetch_document", lambda *_: 1 / 0)
-    with capture_logs() as events:
-        assert not cache.refresh()
-    assert "jwks_refresh_crashed" in [event["event"] for event in events]
+    with capture_logs() as events, monkeypatch.context() as broken:
+        broken.setattr("common.jwt.jwks_cache.fetch_document", lambda *_: 1 / 0)
+        now += 10
+        assert cache.get(UNKNOWN_KID) is None
+    assert [event["event"] for event in events] == ["jwks_refresh_crashed", "jwks_refresh_failed"]
     assert cache.get(mint.key.kid)
+    now += 10
+    assert cache.get(UNKNOWN_KID) is None
+    assert cache.age_seconds == 0  # the same thread has asked again
+
+
+def test_a_thread_that_cannot_be_started_is_tried_again(
+    make_cache: Callable[..., JWKSCache], mint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    cache = make_cache()
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            cache.get(mint.key.kid)
+    assert cache.warm()
+
+
+def test_two_refreshes_at_once_end_with_the_newer_set(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    cache = make_cache()
+    old_body, old_etag = issuer.body, issuer.etag
+    begun = threading.Barrier(2)
+    fetch, answers = jwks_cache.fetch_document, iter([Fetched(old_body, old_etag)])
+
+    def fetch_the_old_set_slowly(*arguments: Any) -> Fetched:
+        answer = next(answers, None)
+        if answer is None:
+            return fetch(*arguments)
+        begun.wait(5)
+        time.sleep(0.1)
+        return answer
+
+    with pytest.MonkeyPatch.context() as slow, ThreadPoolExecutor(1) as pool:
+        slow.setattr(jwks_cache, "fetch_document", fetch_the_old_set_slowly)
+        first = pool.submit(cache.refresh)
+        begun.wait(5)
+        issuer.publish(mint.foreign_key)
+        assert cache.refresh()
+        assert first.result(5)
+    assert cache.get(mint.key.kid) is None
 
 
 def test_a_header_that_names_a_url_causes_no_request_a22(
@@ -312,7 +368,22 @@ def test_after_closing_the_thread_is_gone_and_the_keys_stay(make_cache: Callable
     assert cache.get(UNKNOWN_KID) is None
 
 
-@pytest.mark.parametrize("url", ["", "auth/jwks.json", "file:///etc/passwd", "ftp://auth/jwks.json", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "auth/jwks.json",
+        "file:///etc/passwd",
+        "ftp://auth/jwks.json",
+        "http://",
+        "http://auth:99999/",
+        "http://auth:port/",
+        "http://[::1/",
+        "http://a b/",
+        "http://auth/a b",
+        "http://auth/\n",
+    ],
+)
 def test_only_http_urls_are_taken(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
         JWKSCache(url)
