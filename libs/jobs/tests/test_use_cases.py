@@ -3,7 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from common.db import Database
 from common.ids import new_id
 from jobs import transitions
 from jobs.enqueue import enqueue
@@ -105,21 +104,15 @@ def test_a_page_is_one_statement_without_payloads(store: StoreHarness) -> None:
     assert "checkpoint" not in statements[0]
 
 
-def test_mysql_reads_the_list_from_its_index_without_sorting(store: StoreHarness, database: Database) -> None:
-    if database.dialect_name != "mysql":
-        pytest.skip("MySQL's optimiser only")
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_the_list_is_read_from_its_index_without_sorting(store: StoreHarness) -> None:
     for n in range(30):
         store.owner_id = new_id() if n % 10 == 0 else store.owner_id
         store.enqueue(idempotency_key=f"key-{n}")
-    query = (
-        "EXPLAIN FORMAT=TRADITIONAL SELECT * FROM jobs WHERE owner_id = :owner ORDER BY owner_id DESC, id DESC LIMIT 21"
-    )
-    with database.read() as session:
-        plan = (
-            session.execute(text(f"EXPLAIN FORMAT=TRADITIONAL {query}"), {"owner": store.owner_id.bytes})
-            .mappings()
-            .one()
-        )
+    query = "SELECT * FROM jobs WHERE owner_id = :owner ORDER BY owner_id DESC, id DESC LIMIT 21"
+    explain = text(f"EXPLAIN FORMAT=TRADITIONAL {query}")
+    with store.database.read() as session:
+        plan = session.execute(explain, {"owner": store.owner_id.bytes}).mappings().one()
     assert plan["key"] == "ix_jobs_owner_id_id"
     assert "filesort" not in plan["Extra"]
 
