@@ -7,7 +7,7 @@ from common.config import load_settings_or_exit
 from common.db import Database, schema_is_current
 from common.jwt import SigningKey, StaticKeys, TokenIssuer, TokenVerifier, load_signing_key
 from common.web.app import create_app as create_web_app
-from common.web.lifecycle import on_worker_start
+from common.web.lifecycle import on_worker_start, on_worker_stop
 from flask import Flask
 
 from auth_service.api import v1, well_known
@@ -15,7 +15,7 @@ from auth_service.api.dependencies import install_dependencies
 from auth_service.config import AuthSettings
 from auth_service.dependencies import Dependencies
 from auth_service.errors import PROBLEMS
-from auth_service.hashing import BoundedHasher
+from auth_service.hashing import BoundedHasher, share_threads
 from auth_service.scopes import AUDIENCES
 
 
@@ -38,17 +38,19 @@ def create_app(settings: AuthSettings | None = None, clock: Clock = utc_now) -> 
     install_dependencies(app, _make_dependencies(settings, database, key, clock))
     well_known.publish(app, settings.auth_issuer, [key.verifying_key])
     on_worker_start(app, database.warm)
+    on_worker_stop(app, database.dispose)
     return app
 
 
 def _make_dependencies(settings: AuthSettings, database: Database, key: SigningKey, clock: Clock) -> Dependencies:
+    slots, max_waiting = share_threads(settings.web_threads, settings.password_hash_slots)
     return Dependencies(
         database=database,
         hasher=BoundedHasher(
             memory_kib=settings.password_hash_memory_kib,
             iterations=settings.password_hash_iterations,
-            slots=settings.password_hash_slots,
-            max_waiting=max(1, settings.web_threads - 2),
+            slots=slots,
+            max_waiting=max_waiting,
         ),
         token_issuer=TokenIssuer(key, settings.auth_issuer, settings.access_token_ttl_seconds, clock),
         clock=clock,

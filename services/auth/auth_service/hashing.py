@@ -13,11 +13,20 @@ from auth_service.errors import HashingBusy
 QUEUE_SECONDS = 1.0
 
 
+def share_threads(threads: int, wanted_slots: int) -> tuple[int, int]:
+    """Return how many of a process's threads may hash at once and how many more may wait for it.
+
+    Together they leave one thread to other routes, whatever comes in; a single thread has to do both.
+    """
+    slots = max(1, min(wanted_slots, threads - 1))
+    return slots, max(0, threads - 1 - slots)
+
+
 class BoundedHasher:
     """Hashes and verifies with `slots` at once; `max_waiting` more wait up to QUEUE_SECONDS, others are turned away.
 
     Each slot costs `memory_kib` while it works, so the slots bound the memory, and the bound on waiting
-    keeps a flood of logins from taking every thread of the process.
+    keeps a flood of logins from taking every thread of the process (`share_threads`).
     """
 
     def __init__(self, *, memory_kib: int, iterations: int, slots: int, max_waiting: int) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from auth_service.errors import HashingBusy
-from auth_service.hashing import BoundedHasher
+from auth_service.hashing import BoundedHasher, share_threads
 
 
 @pytest.fixture
@@ -89,3 +89,27 @@ def test_who_waits_too_long_is_turned_away(
         hold.set()
     assert caught.value.retry_after_seconds == 1
     assert hasher.hash("c") == "hash"
+
+
+@pytest.mark.parametrize(
+    ("threads", "wanted_slots", "slots", "max_waiting"),
+    [(1, 1, 1, 0), (1, 8, 1, 0), (2, 2, 1, 0), (3, 2, 2, 0), (4, 1, 1, 2), (4, 2, 2, 1), (4, 16, 3, 0), (16, 4, 4, 11)],
+)
+def test_hashing_and_waiting_leave_a_thread_free_where_there_are_two(
+    threads: int, wanted_slots: int, slots: int, max_waiting: int
+) -> None:
+    assert share_threads(threads, wanted_slots) == (slots, max_waiting)
+    assert slots + max_waiting <= max(1, threads - 1)
+
+
+def test_where_nobody_may_wait_the_next_one_is_turned_away_at_once(
+    hasher: BoundedHasher, hold: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hasher, "_max_waiting", 0)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(hasher.hash, "a")
+        until(lambda: not hasher._slots.acquire(blocking=False) or bool(hasher._slots.release()))
+        with pytest.raises(HashingBusy):
+            hasher.hash("b")
+        hold.set()
+        assert first.result(5) == "hash"

@@ -1,7 +1,9 @@
 """Logging in: what is issued, and that nobody learns why a login fails."""
 
-from collections.abc import Callable
-from threading import BoundedSemaphore
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Event, Semaphore
 from typing import Any
 from uuid import UUID
 
@@ -182,6 +184,35 @@ def test_while_all_slots_are_taken_a_login_is_sent_away_with_a_time_and_other_ro
             assert response.headers["Retry-After"] == "1"
         assert person.me(token).status_code == 200
     assert person.log_in().status_code == 200
+
+
+@only_sqlite
+@pytest.mark.parametrize("slots", ["1", "2", "16"])
+def test_a_flood_of_logins_leaves_one_of_the_threads_to_other_routes(
+    make_app: Callable[..., Flask], make_person: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, slots: str
+) -> None:
+    app = make_app(WEB_THREADS="4", PASSWORD_HASH_SLOTS=slots)
+    person = make_person(app.test_client())
+    person.register()
+    inside, release = Semaphore(0), Event()
+    original = BoundedHasher._slot
+
+    @contextmanager
+    def hold(hasher: BoundedHasher) -> Iterator[None]:
+        with original(hasher):
+            inside.release()
+            release.wait(10)
+            yield
+
+    monkeypatch.setattr(BoundedHasher, "_slot", hold)
+    monkeypatch.setattr("auth_service.hashing.QUEUE_SECONDS", 10)
+    with ThreadPoolExecutor(4) as pool:
+        logins = [pool.submit(lambda: make_person(app.test_client(), person.email).log_in()) for _ in range(4)]
+        assert inside.acquire(timeout=10)
+        refused = next(as_completed(logins, timeout=5)).result()
+        release.set()
+    assert refused.status_code == 503
+    assert sorted(login.result().status_code for login in logins) == [200, 200, 200, 503]
 
 
 @only_sqlite
