@@ -30,6 +30,10 @@ lint: $(VENV) ## Check format (ruff), rules (ruff) and types (mypy strict)
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m mypy
 
+.PHONY: memory
+memory: $(VENV) ## Measure a worker's memory for an import of 10,000 and of a million rows (some minutes)
+	@$(PY) scripts/memory
+
 .PHONY: format
 format: $(VENV) ## Format the code and mend what ruff can mend by itself
 	@$(PY) -m ruff format --quiet .

@@ -142,6 +142,10 @@ class LiveStack:
         kill_tree(process.pid)
         process.wait()
 
+    def pid(self, name: str) -> int:
+        """Return the process id of a running service."""
+        return self._processes[name].pid
+
     def end(self) -> None:
         """End everything that is left."""
         end(marked(self.stack.folder), grace_seconds=0)
