@@ -19,6 +19,8 @@ from common.redprint.route import (
     Route,
     RouteOptions,
     check_access,
+    check_arguments,
+    check_call,
     check_name,
     check_prefix,
     check_route,
@@ -83,6 +85,7 @@ class Redprint:
         by default the docstring's first. `max_body_bytes` lifts BODY_LIMIT_BYTES, as a number or a function of the
         application. Raises RedprintError, which names the file and line of the handler.
         """
+        check_call(rule)
 
         def declare(handler: H) -> H:
             place = line_of(handler)
@@ -182,10 +185,14 @@ class Redprint:
 def _add_to_application(state: BlueprintSetupState, *, route: Route, deprecation: Deprecation | None) -> None:
     app = cast("Flask", state.app)  # typed for Quart too
     view = build_view(route, app)
-    state.add_url_rule(route.rule, route.endpoint, view, methods=list(route.methods))
+    try:
+        state.add_url_rule(route.rule, route.endpoint, view, methods=list(route.methods))
+    except (ValueError, LookupError) as error:  # what Werkzeug cannot read: a bracket too many, an unknown converter
+        raise RedprintError(route.place, f"the rule {route.rule!r} does not work: {error}") from None
     endpoint = f"{state.name_prefix}.{state.name}.{route.endpoint}".lstrip(".")
-    rule = next(app.url_map.iter_rules(endpoint)).rule
-    register_route(app, endpoint, rule, route, deprecation)
+    rule = next(app.url_map.iter_rules(endpoint))
+    check_arguments(route, rule.rule, rule.arguments)
+    register_route(app, endpoint, rule.rule, route, deprecation)
 
 
 def _summarise(handler: Callable[..., Any]) -> str:

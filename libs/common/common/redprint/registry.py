@@ -80,10 +80,15 @@ def check_routes(app: Flask) -> None:
             place = line_of(app.view_functions[rule.endpoint])
             raise RedprintError(place, f"{rule.rule} ({rule.endpoint}) declares no access; mount it through a Redprint")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            twin = first.setdefault((_PARAMETER.sub(r"<\1>", rule.rule), method), rule.endpoint)
+            twin = first.setdefault((_without_names(rule.rule), method), rule.endpoint)
             if twin != rule.endpoint:
                 place = _place_of(app, rule.endpoint)
                 raise RedprintError(place, f"{method} {rule.rule} ({rule.endpoint}) is never reached: {twin} hides it")
+
+
+def _without_names(rule: str) -> str:
+    """The rule with each parameter's converter alone; where none is written it is `string`."""
+    return _PARAMETER.sub(lambda match: f"<{match[1] or 'string'}>", rule)
 
 
 def _place_of(app: Flask, endpoint: str) -> str:

@@ -12,7 +12,7 @@ from flask.views import MethodView
 from pydantic import BaseModel
 
 from common.access import Access
-from common.redprint.errors import RedprintError
+from common.redprint.errors import RedprintError, line_of
 
 Handler = Callable[..., Any]
 BodyLimit = int | Callable[[Flask], int]
@@ -20,7 +20,6 @@ BodyLimit = int | Callable[[Flask], int]
 METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _METHODS = METHODS_WITH_BODY | {"GET", "HEAD", "DELETE", "OPTIONS"}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_PARAMETER = re.compile(r"<(?:[^<>:]+:)?([^<>:]+)>")
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,20 @@ class Route:
         """Whether the handler is a MethodView, whose methods get the request."""
         return isinstance(self.handler, type)
 
+    def function_for(self, method: str) -> Handler:
+        """Return what answers a method: the handler, or that method of a MethodView. Raises RedprintError."""
+        if not self.is_class:
+            return self.handler
+        function: Handler | None = getattr(self.handler, method.lower(), None)
+        if function is None:
+            raise RedprintError(self.place, f"{self.endpoint} has no method {method.lower()}(), so drop {method}")
+        return function
+
+    def shapes_for(self, method: str) -> list[str]:
+        """Return which of `body` and `query` a handler gets with a method."""
+        has_body = self.body is not None and method in self.methods_with_body
+        return ["body"] * has_body + ["query"] * (self.query is not None)
+
 
 def check_name(name: object, place: str) -> str:
     """Return a name fit for an endpoint and a path segment; raises RedprintError for any other."""
@@ -138,27 +151,37 @@ def methods_of(handler: Handler, methods: Iterable[str] | None, place: str) -> t
     return ("GET",)
 
 
+def check_call(rule: object) -> None:
+    """Refuse `@items.get` written without its rule, which would swallow the function below it."""
+    if callable(rule):
+        raise RedprintError(line_of(rule), 'the decorator above lacks its rule: write .get("/...", access=...)')
+
+
 def check_route(route: Route) -> None:
-    """Refuse what could only fail at the first request. Raises RedprintError."""
-    if inspect.iscoroutinefunction(inspect.unwrap(route.handler)):
-        raise RedprintError(route.place, f"{route.endpoint} is async; handlers run in threads and are plain functions")
+    """Refuse a handler that could not answer a request. Raises RedprintError."""
+    if route.is_class and not issubclass(route.handler, MethodView):  # type: ignore[arg-type] # is_class has asked
+        raise RedprintError(route.place, f"{route.endpoint} is a class; the only ones that answer are MethodViews")
     if route.body is not None and not route.methods_with_body:
         raise RedprintError(route.place, f"{route.endpoint} declares a body, which {', '.join(route.methods)} has not")
-    if not route.is_class:
-        _check_parameters(route)
+    for method in route.methods:
+        if inspect.iscoroutinefunction(inspect.unwrap(route.function_for(method))):
+            raise RedprintError(
+                route.place, f"{route.endpoint} is async; handlers run in threads and are plain functions"
+            )
 
 
-def _check_parameters(route: Route) -> None:
-    """The handler takes what the route gives: the rule's parameters, and `body` and `query` where declared."""
-    given = {name for name in ("body", "query") if getattr(route, name) is not None}
-    given |= set(_PARAMETER.findall(route.rule))
-    parameters = inspect.signature(route.handler).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    taken = {parameter.name for parameter in parameters}
-    if untaken := sorted(given - taken):
-        raise RedprintError(route.place, f"{route.endpoint} does not take {', '.join(untaken)}, which its route gives")
-    needed = {parameter.name for parameter in parameters if parameter.default is parameter.empty}
-    # A prefix may hold parameters too, so only our own two names can be told to be missing.
-    if ungiven := sorted((needed - given) & {"body", "query"}):
-        raise RedprintError(route.place, f"{route.endpoint} takes {ungiven[0]}, so its route declares {ungiven[0]}=")
+def check_arguments(route: Route, rule: str, parameters: Iterable[str]) -> None:
+    """Refuse a handler that does not take what a request of the whole `rule` gives it, or needs more.
+
+    Before mounting this is unknown: a prefix may hold parameters too. Raises RedprintError.
+    """
+    for method in route.methods:
+        given = dict.fromkeys([*parameters, *route.shapes_for(method)])
+        try:
+            inspect.signature(route.function_for(method)).bind(*[None] * route.is_class, **given)
+        except TypeError as error:
+            raise RedprintError(
+                route.place,
+                f"{route.endpoint} cannot answer {method} {rule}: {error}; "
+                "a handler takes the parameters of its rule, and body and query if its route declares them",
+            ) from None

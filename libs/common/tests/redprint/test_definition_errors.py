@@ -9,7 +9,8 @@ import pytest
 from common.access import public
 from common.redprint import Redprint, RedprintError
 from common.web.shapes import Shape
-from flask.views import MethodView
+from flask import Blueprint, Flask
+from flask.views import MethodView, View
 
 
 class Item(Shape):
@@ -117,24 +118,109 @@ def test_a_body_on_a_get_is_refused() -> None:
     assert "declares a body" in refusal(lambda: Redprint("items").get("", access=public, body=Item)(show))
 
 
-def test_a_handler_that_does_not_take_its_body_or_parameter_is_refused() -> None:
-    message = refusal(lambda: Redprint("items").post("/<int:n>", access=public, body=Item, query=Item)(handler))
-    assert "handler does not take body, n, query" in message
+@pytest.mark.parametrize("kind", [object, View])
+def test_a_class_that_is_no_method_view_is_refused(kind: type) -> None:
+    thing = type("Thing", (kind,), {"__module__": __name__})
+    assert "Thing is a class" in refusal(lambda: Redprint("items").get("", access=public)(thing))
 
 
-@pytest.mark.parametrize("name", ["body", "query"])
-def test_a_handler_that_takes_what_its_route_does_not_declare_is_refused(name: str) -> None:
-    function = {"body": lambda body: None, "query": lambda query: None}[name]
-    function.__name__ = "take"
-    message = refusal(lambda: Redprint("items").post("", access=public)(function))
-    assert message.endswith(f"take takes {name}, so its route declares {name}=")
+def test_a_method_view_without_a_declared_method_is_refused() -> None:
+    assert "Items has no method put()" in refusal(
+        lambda: Redprint("items").route("", methods=["GET", "PUT"], access=public)(Items)
+    )
 
 
-def test_a_handler_with_any_arguments_may_take_them_all() -> None:
-    def take(**arguments: object) -> None:
-        """Take anything."""
+def test_an_async_method_of_a_method_view_is_refused() -> None:
+    class Waiting(MethodView):
+        async def get(self) -> None:
+            """Wait."""
 
-    Redprint("items").post("/<int:n>", access=public, body=Item)(take)
+    assert "async" in refusal(lambda: Redprint("items").route("", access=public)(Waiting))
+
+
+def test_a_decorator_without_its_rule_is_refused_instead_of_swallowing_the_handler() -> None:
+    message = refusal(lambda: Redprint("items").get(handler))  # type: ignore[arg-type] # the fault under test
+    assert message.startswith(line_of(handler) + "the decorator above lacks its rule")
+
+
+class Items(MethodView):
+    def get(self, n: int) -> None:
+        """Show it."""
+
+    def post(self, n: int, body: Item) -> None:
+        """Take it."""
+
+
+def take_body(body: Item) -> None:
+    """Take a body."""
+
+
+def take_query(query: Item) -> None:
+    """Take a query."""
+
+
+def take_number(n: int) -> None:
+    """Take a parameter of the rule."""
+
+
+def take_all(**arguments: object) -> None:
+    """Take anything."""
+
+
+def take_optional(n: int = 0, body: Item | None = None) -> None:
+    """Take what there is."""
+
+
+def mount(handler: Any, rule: str = "", prefix: str = "", **options: Any) -> None:
+    items = Redprint("items", url_prefix=prefix)
+    items.route(rule, access=public, **options)(handler)
+    blueprint = Blueprint("v1", __name__, url_prefix="/v1")
+    items.register(blueprint)
+    Flask(__name__, static_folder=None).register_blueprint(blueprint)
+
+
+NUMBER = "/<int:n>"
+MISFITS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a parameter it does not take": ("'n'", {"handler": handler, "rule": NUMBER}),
+    "a parameter of the prefix it does not take": ("'n'", {"handler": handler, "prefix": NUMBER}),
+    "a parameter nobody gives": ("'n'", {"handler": take_number}),
+    "a body it does not take": ("'body'", {"handler": handler, "methods": ["POST"], "body": Item}),
+    "a query it does not take": ("'query'", {"handler": handler, "query": Item}),
+    "a body nobody declared": ("'body'", {"handler": take_body, "methods": ["POST"]}),
+    "a query nobody declared": ("'query'", {"handler": take_query}),
+    "a body its GET has not": ("'body'", {"handler": take_body, "methods": ["GET", "POST"], "body": Item}),
+    "a method without its parameter": ("'n'", {"handler": Items, "body": Item}),
+    "a method without its body": ("'body'", {"handler": Items, "rule": NUMBER}),
+}
+
+
+@pytest.mark.parametrize(("name", "options"), MISFITS.values(), ids=MISFITS.keys())
+def test_a_handler_no_request_could_reach_stops_the_start(name: str, options: dict[str, Any]) -> None:
+    message = refusal(lambda: mount(**options))
+    assert message.startswith(line_of(options["handler"]))
+    assert "cannot answer" in message
+    assert name in message
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"handler": take_all, "rule": NUMBER, "methods": ["POST"], "body": Item},
+        {"handler": take_optional, "rule": NUMBER, "methods": ["GET", "POST"], "body": Item},
+        {"handler": take_optional},
+        {"handler": Items, "rule": NUMBER, "body": Item},
+        {"handler": take_number, "prefix": NUMBER},
+    ],
+)
+def test_a_handler_that_fits_is_mounted(options: dict[str, Any]) -> None:
+    mount(**options)
+
+
+@pytest.mark.parametrize(("rule", "fault"), [("/<n", "malformed"), ("/<kind:n>", "converter 'kind'")])
+def test_a_rule_werkzeug_cannot_read_stops_the_start_with_the_handlers_line(rule: str, fault: str) -> None:
+    message = refusal(lambda: mount(take_all, rule))
+    assert message.startswith(line_of(take_all) + f"the rule {rule!r} does not work")
+    assert fault in message
 
 
 def test_a_decorator_below_a_route_is_looked_through() -> None:

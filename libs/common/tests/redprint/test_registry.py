@@ -86,10 +86,13 @@ def test_a_route_beside_the_redprints_stops_the_start(make_app: MakeApp, methods
         make_app(blueprints=[blueprint])
 
 
-@pytest.mark.parametrize("twin", ["/<int:number>", "/<int:item_id>"])
-def test_a_route_another_one_hides_stops_the_start(make_app: MakeApp, twin: str) -> None:
+@pytest.mark.parametrize(
+    ("rule", "twin"),
+    [("/<int:item_id>", "/<int:number>"), ("/<int:item_id>", "/<int:item_id>"), ("/<name>", "/<string:title>")],
+)
+def test_a_route_another_one_hides_stops_the_start(make_app: MakeApp, rule: str, twin: str) -> None:
     items = Redprint("items")
-    items.get("/<int:item_id>", access=public, endpoint="first")(lambda **_: None)
+    items.get(rule, access=public, endpoint="first")(lambda **_: None)
     items.get(twin, access=public, endpoint="second")(lambda **_: None)
     with pytest.raises(RedprintError, match=r"\(v1\.items\.second\) is never reached: v1\.items\.first hides it"):
         make_app(items)
