@@ -4,9 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import pytest
@@ -59,17 +60,19 @@ class Stack:
 
     def start_worker(self) -> None:
         program = str(Path(__file__).with_name("worker_of_test_kinds.py"))
-        self.worker = self._start_python("worker", [program], self.worker_port)
+        # A killed worker leaves its directory behind; pytest clears this one.
+        metrics = {"PROMETHEUS_MULTIPROC_DIR": str(self.folder / "metrics")}
+        self.worker = self._start_python("worker", [program], self.worker_port, metrics)
         eventually((self.folder / "worker" / "worker-ready").exists)
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(encoding="utf-8")
 
-    def _start_python(self, name: str, arguments: list[str], metrics_port: int) -> psutil.Popen:
-        run_dir = str(self.folder / name)
-        return self._start(
-            name, [sys.executable, *arguments], self.env | {"METRICS_PORT": str(metrics_port), "RUN_DIR": run_dir}
-        )
+    def _start_python(
+        self, name: str, arguments: list[str], metrics_port: int, env: Mapping[str, str] = MappingProxyType({})
+    ) -> psutil.Popen:
+        own = {"METRICS_PORT": str(metrics_port), "RUN_DIR": str(self.folder / name), **env}
+        return self._start(name, [sys.executable, *arguments], self.env | own)
 
     def _start(self, name: str, command: list[str], env: dict[str, str]) -> psutil.Popen:
         with (self.folder / f"{name}.log").open("ab") as log:

@@ -31,7 +31,7 @@ def test_the_readme_lists_every_metric() -> None:
 def test_the_readme_lists_every_variable_and_no_other() -> None:
     listed = set(re.findall(r"^\| `([A-Z_]+)` \| [WD ]+ \|", README, re.MULTILINE))
     fields = WorkerSettings.model_fields.keys() | DispatcherSettings.model_fields.keys()
-    assert listed == {name.upper() for name in fields} | {"SECRETS_DIR"}
+    assert listed == {name.upper() for name in fields} | {"SECRETS_DIR", "PROMETHEUS_MULTIPROC_DIR"}
 
 
 def test_a_developer_needs_to_set_nothing() -> None:
