@@ -335,7 +335,7 @@ def test_a_deadlock_after_progress_costs_no_attempt(store: StoreHarness, run: An
 
 @pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
 def test_a_job_whose_connection_is_killed_goes_on_from_its_checkpoint(store: StoreHarness, run: Any) -> None:
-    killed = []
+    killed: list[bool] = []
 
     def handler(job: JobContext, payload: Numbers) -> Sum:
         done = job.checkpoint["done"] if job.checkpoint else 0

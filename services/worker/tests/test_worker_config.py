@@ -24,7 +24,9 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 def test_the_readme_lists_every_metric() -> None:
     collectors = [each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase)]
-    names = {next(iter(collector.describe())).name + "_total" * isinstance(collector, Counter) for collector in collectors}
+    names = {
+        next(iter(collector.describe())).name + "_total" * isinstance(collector, Counter) for collector in collectors
+    }
     assert {name for name in names if f"`{name}{{store" not in README} == set()
 
 
