@@ -68,6 +68,7 @@ class Redprint:
         methods: Iterable[str] | None = None,
         access: Access | None = None,
         body: type[BaseModel] | None = None,
+        body_required: bool = True,
         query: type[BaseModel] | None = None,
         response: type[BaseModel] | None = None,
         status: int = 200,
@@ -80,10 +81,11 @@ class Redprint:
         """Declare the function or MethodView below as the handler of `rule`, and return it unchanged.
 
         `methods`: GET, or all of a MethodView's. `access`: who may call (`common.access`); a route without it is
-        refused. `body`, `query`: shapes the handler gets as arguments of these names. `response`: the shape it
-        returns, sent with `status`. `endpoint` replaces the handler's name as the last part. `summary`: one line,
-        by default the docstring's first. `max_body_bytes` lifts BODY_LIMIT_BYTES, as a number or a function of the
-        application. Raises RedprintError, which names the file and line of the handler.
+        refused. `body`, `query`: shapes the handler gets as arguments of these names; with `body_required=False` a
+        request may have no body, and the handler gets None. `response`: the shape it returns, sent with `status`.
+        `endpoint` replaces the handler's name as the last part. `summary`: one line, by default the docstring's
+        first. `max_body_bytes` lifts BODY_LIMIT_BYTES, as a number or a function of the application. Raises
+        RedprintError, which names the file and line of the handler.
         """
         check_call(rule)
 
@@ -98,6 +100,7 @@ class Redprint:
                     methods=methods_of(handler, methods, place),
                     access=check_access(access, f"{rule!r} ({self.name}.{name})", place),
                     body=body,
+                    body_required=body_required,
                     query=query,
                     response=response,
                     status=status,

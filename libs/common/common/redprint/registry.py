@@ -24,6 +24,7 @@ class RouteEntry:
     methods: tuple[str, ...]
     access: Access
     body: type[BaseModel] | None
+    body_required: bool
     query: type[BaseModel] | None
     response: type[BaseModel] | None
     status: int
@@ -56,6 +57,7 @@ def register_route(app: Flask, endpoint: str, rule: str, route: Route, deprecati
             methods=route.methods,
             access=route.access,
             body=route.body,
+            body_required=route.body_required,
             query=route.query,
             response=route.response,
             status=route.status,

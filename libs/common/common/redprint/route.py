@@ -39,6 +39,7 @@ class RouteOptions(TypedDict, total=False):
 
     access: Access
     body: type[BaseModel] | None
+    body_required: bool
     query: type[BaseModel] | None
     response: type[BaseModel] | None
     status: int
@@ -59,6 +60,7 @@ class Route:
     methods: tuple[str, ...]
     access: Access
     body: type[BaseModel] | None
+    body_required: bool
     query: type[BaseModel] | None
     response: type[BaseModel] | None
     status: int
@@ -161,6 +163,8 @@ def check_route(route: Route) -> None:
     """Refuse a handler that could not answer a request. Raises RedprintError."""
     if route.is_class and not issubclass(route.handler, MethodView):  # type: ignore[arg-type] # is_class has asked
         raise RedprintError(route.place, f"{route.endpoint} is a class; the only ones that answer are MethodViews")
+    if route.body is None and not route.body_required:
+        raise RedprintError(route.place, f"{route.endpoint} has body_required=False, and no body= to leave out")
     if route.body is not None and not route.methods_with_body:
         raise RedprintError(route.place, f"{route.endpoint} declares a body, which {', '.join(route.methods)} has not")
     for method in route.methods:

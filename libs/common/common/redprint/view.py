@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from common.redprint.route import Handler, Route
 from common.web.context import this_request
-from common.web.reading import body_reader, query_reader
+from common.web.reading import body_reader, optional_body_reader, query_reader
 
 View = Callable[..., WerkzeugResponse]
 JSON = "application/json"
@@ -42,7 +42,8 @@ def _as_function(handler: Handler) -> Handler:
 def _argument_reader(route: Route, app: Flask) -> Callable[[dict[str, Any]], None]:
     """Return the function that adds `query` and `body` to a handler's arguments."""
     read_query = query_reader(route.query)
-    read_body = None if route.body is None else body_reader(route.body)
+    make_reader = body_reader if route.body_required else optional_body_reader
+    read_body = None if route.body is None else make_reader(route.body)
     methods_with_body = route.methods_with_body
     limit = route.max_body_bytes(app) if callable(route.max_body_bytes) else route.max_body_bytes
 

@@ -50,6 +50,16 @@ def body_reader(shape: type[S]) -> Callable[[Request], S]:
     return read
 
 
+def optional_body_reader(shape: type[S]) -> Callable[[Request], S | None]:
+    """Return the function that reads a JSON body as `body_reader` does, and gives None for an empty one."""
+    read = body_reader(shape)
+
+    def read_if_any(request: Request) -> S | None:
+        return read(request) if request.get_data() else None
+
+    return read_if_any
+
+
 def query_reader(shape: type[S] | None) -> Callable[[Request], S | None]:
     """Return the function that reads the query string; without a shape it takes none. It raises FieldErrors."""
     if shape is None:

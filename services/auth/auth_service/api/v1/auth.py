@@ -3,8 +3,6 @@
 from common.access import AuthenticationRequired, public
 from common.redprint import Redprint
 from common.web.guard import optional_principal
-from common.web.reading import body_reader
-from flask import request
 
 from auth_service import use_cases
 from auth_service.api.dependencies import current_dependencies
@@ -12,7 +10,6 @@ from auth_service.scopes import DEFAULT_AUDIENCE
 from auth_service.views.auth import Accepted, Login, Logout, Refresh, Registration, TokenPairView
 
 auth = Redprint("auth")
-_read_logout = body_reader(Logout)
 
 
 @auth.post("/register", access=public, body=Registration, response=Accepted, status=202)
@@ -38,18 +35,13 @@ def refresh(body: Refresh) -> TokenPairView:
     return TokenPairView.model_validate(tokens)
 
 
-@auth.post("/logout", access=public, status=204)
-def log_out() -> None:
+@auth.post("/logout", access=public, body=Logout, body_required=False, status=204)
+def log_out(body: Logout | None) -> None:
     """End the session behind the refresh token of the body or, without one, behind the bearer token."""
-    refresh_token = _read_logout(request).refresh_token if _has_body() else None
-    if refresh_token is not None:
-        use_cases.sessions.log_out_with_refresh_token(current_dependencies(), refresh_token)
+    if body is not None and body.refresh_token is not None:
+        use_cases.sessions.log_out_with_refresh_token(current_dependencies(), body.refresh_token)
         return
     principal = optional_principal()
     if principal is None or principal.session_id is None:
         raise AuthenticationRequired
     use_cases.sessions.log_out(current_dependencies(), principal.session_id)
-
-
-def _has_body() -> bool:
-    return bool(request.content_length) or "Transfer-Encoding" in request.headers

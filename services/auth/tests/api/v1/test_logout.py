@@ -1,5 +1,6 @@
 """Logging out: the presented token is the proof, and twice is as good as once."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,17 @@ def test_a_bearer_token_ends_its_session_also_twice(
         assert (response.status_code, response.data) == (204, b"")
     assert revoked() == [True]
     assert person.refresh(tokens["refresh_token"]).status_code == 401
+
+
+@only_sqlite
+def test_a_chunked_body_of_nothing_is_no_body(person: Any, as_bearer: Callable[..., Any]) -> None:
+    response = person.client.post(
+        "/api/v1/auth/logout",
+        input_stream=io.BytesIO(),
+        headers=as_bearer(person.tokens()["access_token"]) | {"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert response.status_code == 204
 
 
 def test_a_refresh_token_ends_its_session_also_twice(person: Any, revoked: Callable[[], list[bool]]) -> None:
