@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import structlog
 from flask import Flask, Response, request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped] # ships no types
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from common.access import (
@@ -37,6 +38,7 @@ class Problem:
 
 
 COMMON_PROBLEMS: Mapping[type[Exception], Problem] = {
+    ParseException: Problem(400, "bad-request", "Bad Request"),  # a chunk that is none, seen while reading the body
     MalformedJSON: Problem(400, "malformed-json", "Malformed JSON"),
     NotJSON: Problem(415, "unsupported-media-type", "Unsupported Media Type"),
     FieldErrors: Problem(422, "validation-failed", "Validation failed"),
@@ -51,6 +53,7 @@ COMMON_PROBLEMS: Mapping[type[Exception], Problem] = {
 _RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 # Said where nobody gave a text of their own; other statuses keep Werkzeug's.
 _DETAILS = {
+    400: "The request is not one this service understands, or its body ended too early.",
     404: "There is nothing at this address.",
     405: "This address does not take that method; Allow lists those it takes.",
     413: "The body is larger than this address takes.",

@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from flask import Request, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.local import LocalProxy
 from werkzeug.utils import cached_property
+from werkzeug.wsgi import LimitedStream
 
 from common.ids import new_id
 
@@ -36,7 +37,17 @@ class RequestContext:
 
 
 class ServiceRequest(Request):
-    """Flask's request, which fails with a UnicodeDecodeError on a query that is not UTF-8."""
+    """Flask's request, which takes a body that broke off for a whole one, and fails on a query that is not UTF-8."""
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        """The body. Raises RequestEntityTooLarge, and ClientDisconnected where less comes than was declared.
+
+        gunicorn says it ends the body itself, and then Werkzeug does not count: a connection that broke off would
+        be the end of the body.
+        """
+        body, length = super().stream, self.content_length
+        return body if length is None else cast("IO[bytes]", LimitedStream(body, length))
 
     @cached_property
     def args(self) -> MultiDict[str, str]:

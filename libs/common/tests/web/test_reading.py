@@ -13,6 +13,7 @@ from common.web.shapes import Shape, View
 from flask import Flask, request
 from flask.testing import FlaskClient
 from flask.views import MethodView
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, field_validator
@@ -235,6 +236,27 @@ def test_a_body_of_unknown_length_over_the_limit_is_413(client: FlaskClient) -> 
     assert chunked(1999).status_code == 200
     assert refusal(chunked(2000)) == (413, "content-too-large")
     assert refusal(chunked(5000)) == (413, "content-too-large")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/items", "/api/v1/items/large"])
+def test_a_body_that_breaks_off_is_400_and_no_shorter_body(client: FlaskClient, path: str) -> None:
+    environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": "100"}  # as gunicorn has it
+    answer = client.post(
+        path, input_stream=io.BytesIO(b'{"name":"x"}'), content_type="application/json", environ_overrides=environ
+    )
+    assert refusal(answer) == (400, "bad-request")
+    assert "ended too early" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("error", [InvalidChunkSize(b"zz"), ChunkMissingTerminator(b"x"), ConnectionResetError()])
+def test_a_body_the_server_cannot_read_is_400(client: FlaskClient, error: Exception) -> None:
+    class Broken:
+        def read(self, size: int) -> bytes:
+            raise error
+
+    environ = {"wsgi.input": Broken(), "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = client.post("/api/v1/items", content_type="application/json", environ_overrides=environ)
+    assert refusal(answer) == (400, "bad-request")
 
 
 def test_a_route_may_lift_the_limit_for_itself(client: FlaskClient) -> None:
