@@ -2,13 +2,17 @@
 
 from typing import TYPE_CHECKING
 
+import structlog
 from flask import Flask, current_app, g
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 if TYPE_CHECKING:
     from common.db.database import Database
 
 _OPEN = "database_sessions"
+
+log = structlog.get_logger(__name__)
 
 
 def install_sessions(app: Flask, database: "Database") -> None:
@@ -44,4 +48,9 @@ def _session(*, read_only: bool) -> Session:
 def _close_sessions(_error: BaseException | None) -> None:
     sessions: dict[bool, Session] = g.get(_OPEN, {})
     for session in sessions.values():
-        session.close()
+        try:
+            session.close()
+        except SQLAlchemyError:
+            # The connection was lost before it could roll back, so the server has done that. The answer is made
+            # already; what is raised from here would replace it by the web server's own 500.
+            log.warning("session_close_failed", exc_info=True)

@@ -6,6 +6,7 @@ from common.access import public
 from common.redprint import Redprint
 from common.web.sessions import current_database, read_session, write_session
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 
@@ -13,9 +14,12 @@ class FakeSession:
     def __init__(self, *, read_only: bool) -> None:
         self.read_only = read_only
         self.closed = 0
+        self.is_lost = False
 
     def close(self) -> None:
         self.closed += 1
+        if self.is_lost:
+            raise OperationalError("ROLLBACK", None, ConnectionError("gone"))
 
 
 class FakeDatabase:
@@ -71,6 +75,19 @@ def test_a_failing_request_closes_its_session_too(run: Any, database: FakeDataba
 
     assert run(fail) == 500
     assert database.sessions[0].closed == 1
+
+
+def test_a_connection_that_is_lost_by_the_end_spoils_no_answer(
+    run: Any, database: FakeDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lose() -> None:
+        write_session()
+        read_session()
+        database.sessions[0].is_lost = True
+
+    assert run(lose) == 204
+    assert [session.closed for session in database.sessions] == [1, 1]
+    assert '"event":"session_close_failed"' in capsys.readouterr().out
 
 
 def test_two_requests_share_no_session(make_app: Callable[..., Flask], database: FakeDatabase) -> None:
