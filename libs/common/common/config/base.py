@@ -4,9 +4,13 @@ The variable of a field is its name in upper case. Defaults of one environment s
 name beside this one (`development.py`, ...); a service has the same five modules for what is its own.
 """
 
+import ssl
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from common.db.engine import parse_url
 
 AppEnv = Literal["development", "testing", "staging", "production"]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -45,6 +49,7 @@ class WebSettings(Settings):
     web_threads: int = Field(default=4, ge=1, le=64)
     http_parser: Literal["auto", "fast", "python"] = "auto"
     keepalive_seconds: int = Field(default=75, ge=1)
+    client_timeout_seconds: int = Field(default=15, ge=1)
     graceful_timeout_seconds: int = Field(default=25, ge=1)
     max_requests: int = Field(default=0, ge=0)
     trusted_proxies: int = Field(default=0, ge=0, le=10)
@@ -56,6 +61,9 @@ class WebSettings(Settings):
     def _check_issuer(cls, issuer: str, info: ValidationInfo) -> str:
         if info.data.get("app_env") in DEPLOYED_ENVIRONMENTS and not issuer.startswith("https://"):
             raise ValueError("has to be an https URL outside development (RFC 8414 section 2)")
+        parts = urlsplit(issuer)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("has to be a URL with a host, without query and fragment (RFC 8414 section 2)")
         return issuer
 
 
@@ -67,3 +75,18 @@ class DatabaseSettings(Settings):
     database_url: SecretStr
     db_pool_size: int = Field(default=4, ge=1, le=100)
     db_tls_ca: str | None = None
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_url(cls, url: SecretStr) -> SecretStr:
+        parse_url(url.get_secret_value())  # its error is a ValueError, and says what is expected
+        return url
+
+    @field_validator("db_tls_ca")
+    @classmethod
+    def _check_ca(cls, path: str | None) -> str | None:
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:
+            raise ValueError(f"{path} is not a readable file of CA certificates ({error})") from None
+        return path

@@ -77,7 +77,7 @@ def test_a_secret_file_wins_over_the_environments_module(tmp_path: Path) -> None
 
 def test_one_newline_at_the_end_of_a_secret_file_is_not_part_of_it(tmp_path: Path) -> None:
     (tmp_path / "API_KEY").write_bytes(b" s3cret \n\r\n")
-    (tmp_path / "DATABASE_URL").write_text("sqlite://")
+    (tmp_path / "DATABASE_URL").write_text("sqlite:///shop.db")
     settings = load_settings(ShopSettings, {"APP_ENV": "testing", "SECRETS_DIR": str(tmp_path)})
     assert settings.api_key.get_secret_value() == " s3cret \n"
 
@@ -90,7 +90,12 @@ def test_the_same_value_in_the_environment_and_a_file_is_no_conflict(tmp_path: P
 
 def test_different_values_in_the_environment_and_a_file_are_refused_without_showing_them(tmp_path: Path) -> None:
     (tmp_path / "API_KEY").write_text("one-secret")
-    env = {"APP_ENV": "testing", "SECRETS_DIR": str(tmp_path), "API_KEY": "another-secret", "DATABASE_URL": "sqlite://"}
+    env = {
+        "APP_ENV": "testing",
+        "SECRETS_DIR": str(tmp_path),
+        "API_KEY": "another-secret",
+        "DATABASE_URL": "sqlite:///shop.db",
+    }
     (problem,) = problems_of(ShopSettings, env)
     assert problem.variable == "API_KEY"
     assert "-secret" not in problem.message
@@ -142,17 +147,17 @@ def test_a_value_is_never_in_the_error() -> None:
 
 @pytest.mark.parametrize("name", ["API_KEY", "DATABASE_URL"])
 def test_an_empty_secret_is_a_missing_one(name: str) -> None:
-    env = {"APP_ENV": "testing", "API_KEY": "k", "DATABASE_URL": "sqlite://", name: ""}
+    env = {"APP_ENV": "testing", "API_KEY": "k", "DATABASE_URL": "sqlite:///shop.db", name: ""}
     assert problems_of(ShopSettings, env) == [Problem(name, "is not set")]
 
 
 def test_an_empty_text_is_a_value_where_none_is_required() -> None:
-    env = {"APP_ENV": "testing", "API_KEY": "k", "DATABASE_URL": "sqlite://", "NOTE": ""}
+    env = {"APP_ENV": "testing", "API_KEY": "k", "DATABASE_URL": "sqlite:///shop.db", "NOTE": ""}
     assert load_settings(ShopSettings, env).note == ""
 
 
 def test_a_tuple_is_written_with_commas() -> None:
-    env = {"APP_ENV": "testing", "API_KEY": "k", "DATABASE_URL": "sqlite://", "CURRENCIES": "EUR, SEK,,"}
+    env = {"APP_ENV": "testing", "API_KEY": "k", "DATABASE_URL": "sqlite:///shop.db", "CURRENCIES": "EUR, SEK,,"}
     assert load_settings(ShopSettings, env).currencies == ("EUR", "SEK")
 
 
@@ -285,3 +290,36 @@ def test_what_is_for_development_only_stays_so_in_a_class_with_its_own_list() ->
 
     env = {"APP_ENV": "staging", "AUTH_ISSUER": "http://127.0.0.1:8001", "HOST": "127.0.0.1"}
     assert variables_of(OtherSettings, env) == {"AUTH_ISSUER", "HOST"}
+
+
+@pytest.mark.parametrize(
+    "url", ["garbage", "postgresql://u:hunter2@h/d", "sqlite://", "mysql+pymysql://u:hunter2@h/d?ssl_ca=x"]
+)
+def test_a_database_url_nobody_can_use_is_a_problem_among_others(url: str) -> None:
+    found = {
+        problem.variable: problem.message
+        for problem in problems_of(ShopSettings, {"APP_ENV": "testing", "DATABASE_URL": url, "PORT": "0"})
+    }
+    assert found.keys() == {"DATABASE_URL", "PORT", "API_KEY"}
+    assert "hunter2" not in found["DATABASE_URL"]
+
+
+def test_a_file_that_holds_no_certificates_is_a_problem_among_others(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for path in ("ca.pem", "absent.pem", "."):
+        env = {"APP_ENV": "testing", "DATABASE_URL": "mysql://u@h/d", "DB_TLS_CA": str(tmp_path / path)}
+        assert variables_of(ShopSettings, env) == {"DB_TLS_CA", "API_KEY"}
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    ["auth", "auth.example.org", "ftp://auth.example.org", "https://", "https://a.org/?x=1", "https://a.org/#x"],
+)
+@pytest.mark.parametrize("app_env", ["testing", "production"])
+def test_an_issuer_that_is_no_plain_url_is_a_problem(app_env: str, issuer: str) -> None:
+    assert variables_of(WebSettings, {"APP_ENV": app_env, "AUTH_ISSUER": issuer}) == {"AUTH_ISSUER"}
+
+
+def test_an_issuer_may_have_a_port_and_a_path() -> None:
+    for issuer in ("https://auth.example.org:8443", "https://example.org/auth"):
+        assert load_settings(WebSettings, {**PRODUCTION, "AUTH_ISSUER": issuer}).auth_issuer == issuer

@@ -55,9 +55,11 @@ def test_an_unknown_package_is_named(run, url):
     assert "no_such_package" in said
 
 
-def test_a_url_it_cannot_use_is_a_configuration_error(run, sample_package):
-    code, said = run("postgresql://user:secret@db/name", sample_package.name)
-    assert code == 78
+def test_a_url_it_cannot_use_is_a_configuration_error(capsys, sample_package):
+    with pytest.raises(SystemExit) as refusal:
+        main([sample_package.name], {"APP_ENV": "testing", "DATABASE_URL": "postgresql://user:secret@db/name"})
+    said = capsys.readouterr().err
+    assert refusal.value.code == 78
     assert "mysql+pymysql://" in said
     assert "secret" not in said
 
