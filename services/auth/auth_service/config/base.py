@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from common.config import DatabaseSettings, WebSettings
 from common.jwt import KeyFileError, load_signing_key
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 DAY_SECONDS = 24 * 3600
+MAX_SESSION_SECONDS = 3650 * DAY_SECONDS  # what is for good says so; a moment past the year 9999 is none
 
 
 def count_cores() -> int:
@@ -23,13 +24,16 @@ class AuthSettings(WebSettings, DatabaseSettings):
 
     auth_keys_dir: Path
     access_token_ttl_seconds: int = Field(default=600, ge=60, le=3600)
-    refresh_idle_ttl_seconds: int = Field(default=7 * DAY_SECONDS, ge=60)
-    refresh_absolute_ttl_seconds: int = Field(default=30 * DAY_SECONDS, ge=60)
+    refresh_idle_ttl_seconds: int = Field(default=7 * DAY_SECONDS, ge=60, le=MAX_SESSION_SECONDS)
+    # Checked without being set too, because it may not fit an idle limit that is.
+    refresh_absolute_ttl_seconds: int = Field(
+        default=30 * DAY_SECONDS, ge=60, le=MAX_SESSION_SECONDS, validate_default=True
+    )
     email_verification_required: bool = True
     # OWASP's floor for argon2id; raise it as machines grow, logins rehash on their own.
-    password_hash_memory_kib: int = Field(default=19456, ge=19456)
-    password_hash_iterations: int = Field(default=2, ge=2)
-    password_hash_slots: int = Field(default_factory=count_cores, ge=1)
+    password_hash_memory_kib: int = Field(default=19456, ge=19456, le=1024 * 1024)
+    password_hash_iterations: int = Field(default=2, ge=2, le=100)
+    password_hash_slots: int = Field(default_factory=count_cores, ge=1, le=64)
 
     @field_validator("auth_keys_dir")
     @classmethod
@@ -41,8 +45,10 @@ class AuthSettings(WebSettings, DatabaseSettings):
             raise ValueError(str(error)) from error
         return directory
 
-    @model_validator(mode="after")
-    def _check_lifetimes(self) -> "AuthSettings":
-        if self.refresh_absolute_ttl_seconds < self.refresh_idle_ttl_seconds:
-            raise ValueError("REFRESH_ABSOLUTE_TTL_SECONDS has to be at least REFRESH_IDLE_TTL_SECONDS")
-        return self
+    @field_validator("refresh_absolute_ttl_seconds")
+    @classmethod
+    def _check_lifetimes(cls, absolute_seconds: int, info: ValidationInfo) -> int:
+        """A validator of the field: one of the whole model would keep silent beside other problems."""
+        if absolute_seconds < info.data.get("refresh_idle_ttl_seconds", 0):
+            raise ValueError("has to be at least REFRESH_IDLE_TTL_SECONDS")
+        return absolute_seconds
