@@ -10,7 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from auth_service.models.base import Base
 
 ACTIVE = "active"
-DISABLED = "disabled"
 MAX_NAME_LENGTH = 200
 
 # MySQL's default collations take a for á and A: with one, two people's addresses would be one account.

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from common.clock import Clock
+from common.db import WriteSession
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session as DatabaseSession
 
@@ -20,8 +21,8 @@ def get_user(session: DatabaseSession, user_id: UUID) -> User:
     return user
 
 
-def rename_user(session: DatabaseSession, user_id: UUID, name: str | None, clock: Clock) -> User:
-    """Give the user another name, or none, and return the user. Raises AccountGone."""
+def rename_user(session: WriteSession, user_id: UUID, name: str | None, clock: Clock) -> User:
+    """Give the user another name, or none, commit, and return the user. Raises AccountGone."""
     user = get_user(session, user_id)
     if user.name != name:
         user.name = name

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from auth_service.models.user import MAX_NAME_LENGTH
 
-# Control characters would break lines wherever the name is shown.
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# Control characters and the separators of lines and paragraphs would break lines wherever the name is shown.
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=_ONE_LINE)]
 
 
 class UserView(View):

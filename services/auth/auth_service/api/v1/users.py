@@ -1,8 +1,11 @@
 """The account of the caller."""
 
+from functools import partial
+
 from common.access import current_principal, user
+from common.db import run_write
 from common.redprint import Redprint
-from common.web.sessions import read_session, write_session
+from common.web.sessions import read_session
 
 from auth_service import use_cases
 from auth_service.api.dependencies import current_dependencies
@@ -23,5 +26,6 @@ def change_me(body: UserChange) -> UserView:
     user_id = current_principal().user_id
     if "name" not in body.model_fields_set:
         return UserView.model_validate(use_cases.users.get_user(read_session(), user_id))
-    clock = current_dependencies().clock
-    return UserView.model_validate(use_cases.users.rename_user(write_session(), user_id, body.name, clock))
+    deps = current_dependencies()
+    rename = partial(use_cases.users.rename_user, user_id=user_id, name=body.name, clock=deps.clock)
+    return UserView.model_validate(run_write(deps.database, rename))

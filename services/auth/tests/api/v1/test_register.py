@@ -163,7 +163,15 @@ def test_two_spellings_of_one_character_are_one_password(person: Any) -> None:
 
 @only_sqlite
 @pytest.mark.parametrize(
-    "change", [{"name": ""}, {"name": "a\nb"}, {"name": "x" * 201}, {"name": 7}, {"role": "admin"}, {"password": 7}]
+    "change",
+    [
+        *({"name": f"a{separator}b"} for separator in ("\n", "\r", "\0", "\x7f", "\x85", "\u2028", "\u2029")),
+        {"name": ""},
+        {"name": "x" * 201},
+        {"name": 7},
+        {"role": "admin"},
+        {"password": 7},
+    ],
 )
 def test_a_body_of_another_shape_is_refused(
     person: Any, assert_problem: Callable[..., Any], change: dict[str, object]

@@ -1,13 +1,16 @@
 """The caller's own account."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 from auth_service.models import User
+from common.db import Database
 from common.testing.statements import statements
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 # For what is refused before the database is asked.
 only_sqlite = pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
@@ -45,6 +48,36 @@ def test_nothing_said_and_nothing_new_change_nothing(person: Any, clock: Any) ->
     clock.advance(5)
     assert change(person, token, {}).get_json() == before
     assert change(person, token, {"name": "Ada"}).get_json() == before
+
+
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_a_connection_lost_while_the_name_changes_costs_the_client_nothing(
+    person: Any, app: Flask, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = person.tokens()["access_token"]
+    killed: list[int] = []
+
+    def kill_all_once() -> datetime:
+        """The use case asks for the time between its SELECT and its UPDATE."""
+        if not killed:
+            killed.extend(kill_connections(app.extensions["database"]))
+        return clock.now
+
+    deps = replace(app.extensions["auth_dependencies"], clock=kill_all_once)
+    monkeypatch.setitem(app.extensions, "auth_dependencies", deps)
+    changed = change(person, token, {"name": "Ada"})
+    assert killed
+    assert (changed.status_code, changed.get_json()["name"]) == (200, "Ada")
+
+
+def kill_connections(database: Database) -> list[int]:
+    """End every connection of a MySQL database but the one that does it."""
+    others = text("SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")
+    with database.engine.connect() as connection:
+        found = list(connection.scalars(others))
+        for number in found:
+            connection.exec_driver_sql(f"KILL {number}")
+    return found
 
 
 @only_sqlite
