@@ -1,7 +1,7 @@
 """The life of a session: opened by a login, rotated by each refresh, ended by a logout.
 
-Locks are taken on the user first and on the session second, everywhere: the other order deadlocks against
-whoever ends all sessions of a user.
+Who locks both takes the user first and the session second: the other order deadlocks against whoever ends all
+sessions of a user. A logout locks the session alone.
 """
 
 from dataclasses import dataclass
