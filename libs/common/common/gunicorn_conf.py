@@ -5,7 +5,10 @@ were chosen by measurement: one process per CPU with four threads, on one shared
 better and loses requests whenever a worker goes; more threads or workers than that are slower.
 """
 
+import gc
 import os
+import socket
+import struct
 import sys
 from typing import Any
 
@@ -35,9 +38,16 @@ class GunicornLogger(glogging.Logger):  # type: ignore[misc] # its base is untyp
         self.error_log.handlers.clear()
         self.error_log.propagate = True
 
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Log a failure; a client that stalled or vanished in the middle of a request is none of ours."""
+        if isinstance(sys.exc_info()[1], BlockingIOError | TimeoutError):
+            self.info("A client stalled for CLIENT_TIMEOUT_SECONDS and was given up.")
+        else:
+            super().exception(msg, *args, **kwargs)
+
 
 bind = f"{_settings.host}:{_settings.port}"
-worker_class = "gthread"
+worker_class = "common.gunicorn_worker.ServiceWorker"
 workers = _settings.web_workers
 threads = _settings.web_threads
 # The application is loaded before anything listens: a bad setting ends the process with its own status, and
@@ -63,6 +73,19 @@ def on_starting(_server: Any) -> None:
         _metrics_server = MetricsServer(_settings.metrics_port, _settings.host)
     except OSError as error:
         sys.exit(f"METRICS_PORT {_settings.metrics_port} cannot be used: {error.strerror}. Free it or choose another.")
+
+
+def when_ready(server: Any) -> None:
+    """Bound how long a client may keep a thread waiting: connections inherit the limits of the listener."""
+    limit = struct.pack("ll", _settings.client_timeout_seconds, 0)
+    for listener in server.LISTENERS:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+
+def pre_fork(_server: Any, _worker: Any) -> None:
+    """Keep the collector away from what was loaded: touching it would copy the pages a worker shares."""
+    gc.freeze()
 
 
 def post_fork(_server: Any, _worker: Any) -> None:

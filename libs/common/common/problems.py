@@ -84,15 +84,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return the response of one failure. A 401 without a challenge gets the bare one (RFC 9110 section 15.5.2)."""
-    body: dict[str, Any] = {
-        "type": TYPE_PREFIX + problem.code,
-        "title": problem.title,
-        "status": problem.status,
-        "detail": detail,
-        "instance": request.path,
-        "code": problem.code,
-        "trace_id": current_trace_id(),
-    }
+    body = problem_members(problem, detail, request.path, current_trace_id())
     if errors is not None:
         body["errors"] = [asdict(error) for error in errors]
     response = Response(orjson.dumps(body), problem.status, content_type=CONTENT_TYPE)
@@ -100,6 +92,19 @@ def problem_response(
     if problem.status == 401:
         response.headers.setdefault("WWW-Authenticate", str(AuthenticationRequired.challenge))
     return response
+
+
+def problem_members(problem: Problem, detail: str, instance: str, trace_id: str) -> dict[str, Any]:
+    """Return the members every problem has; `instance` is the path asked for, empty where none could be read."""
+    return {
+        "type": TYPE_PREFIX + problem.code,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "instance": instance,
+        "code": problem.code,
+        "trace_id": trace_id,
+    }
 
 
 def http_problem(status: int) -> Problem:

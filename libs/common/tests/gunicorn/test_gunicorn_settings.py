@@ -1,5 +1,6 @@
 """The settings and hooks themselves; `test_real_gunicorn` shows them at work."""
 
+import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ import pytest
 from common.web.lifecycle import on_worker_start, on_worker_stop
 from flask import Flask
 from gunicorn.config import Config
+from gunicorn.util import load_class
+from gunicorn.workers.gthread import ThreadWorker
 
 NAME = "common.gunicorn_conf"
 
@@ -44,7 +47,8 @@ def test_gunicorn_accepts_every_setting(load: Any) -> None:
 
 def test_the_defaults_are_the_measured_ones(load: Any) -> None:
     conf = load()
-    assert (conf.worker_class, conf.workers, conf.threads) == ("gthread", 1, 4)
+    assert (conf.worker_class, conf.workers, conf.threads) == ("common.gunicorn_worker.ServiceWorker", 1, 4)
+    assert issubclass(load_class(conf.worker_class), ThreadWorker)
     assert (conf.keepalive, conf.http_parser, conf.max_requests) == (75, "auto", 0)
     assert conf.preload_app
     assert conf.control_socket_disable
@@ -73,6 +77,15 @@ def test_the_master_serves_metrics_and_lets_go_of_them(load: Any) -> None:
     conf.on_exit(None)
     conf.on_starting(None)
     conf.post_fork(None, None)
+
+
+def test_what_was_loaded_before_a_fork_is_left_alone_by_the_collector(load: Any) -> None:
+    conf = load()
+    try:
+        conf.pre_fork(None, None)
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
 
 
 def test_a_taken_metrics_port_is_one_line(load: Any) -> None:

@@ -5,8 +5,10 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ def samples(text: str, name: str, **labels: str) -> float:
     wanted = [f'{label}="{value}"' for label, value in labels.items()]
     lines = [line for line in text.splitlines() if line.startswith(name)]
     return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
+
+
+def finish(connection: HTTPConnection) -> HTTPResponse:
+    with closing(connection), closing(connection.getresponse()) as response:
+        response.read()
+        return response
 
 
 def is_open(port: int) -> bool:
@@ -131,6 +139,81 @@ def test_a_chunked_body_is_read_and_limited(serve: Start) -> None:
     assert send(1000).status == 200
     answer = send(5000)
     assert (answer.status, answer.json["code"]) == (413, "content-too-large")
+
+
+def say(server: Any, data: bytes) -> tuple[int, dict[str, Any]]:
+    """Send bytes as they are, and read the answer's status and body."""
+    with closing(server.open()) as connection:
+        connection.connect()
+        connection.sock.sendall(data)
+        with closing(HTTPResponse(connection.sock)) as response:
+            response.begin()
+            assert response.headers["Content-Type"] == "application/problem+json"
+            return response.status, json.loads(response.read())
+
+
+HEAD = b"POST /api/v1/items HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+MALFORMED = {
+    "no HTTP at all": (b"\x16\x03\x01\r\n\r\n", 400),
+    "a header without a name": (b"GET / HTTP/1.1\r\nHost: x\r\n: 1\r\n\r\n", 400),
+    "a line that is too long": (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    "too many headers": (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 101 + b"\r\n", 431),
+    "two lengths": (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+    "a chunk that is none": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+}
+
+
+def test_what_no_application_gets_to_see_is_a_problem_too_and_logged_once(serve: Start) -> None:
+    server = serve()
+    for data, status in MALFORMED.values():
+        answer = say(server, data)
+        assert (answer[0], answer[1]["status"]) == (status, status)
+        assert set(answer[1]) == {"type", "title", "status", "detail", "instance", "code", "trace_id"}
+        (line,) = [line for line in server.log.read_text().splitlines() if answer[1]["trace_id"] in line]
+        assert json.loads(line)["level"] in {"info", "warning"}
+
+
+def test_connections_on_which_nothing_comes_hold_nobody_up(serve: Start) -> None:
+    server = serve()
+    silent = [server.open() for _ in range(12)]
+    for connection in silent:
+        connection.connect()
+    began = time.monotonic()
+    assert server.ask("GET", "/livez").status == 200
+    assert time.monotonic() - began < 3
+    for connection in silent:
+        connection.close()
+
+
+def test_a_client_that_stalls_is_given_up(serve: Start) -> None:
+    server = serve(CLIENT_TIMEOUT_SECONDS="1", WEB_THREADS="2")
+    with closing(server.open()) as first, closing(server.open()) as second:
+        for connection in (first, second):
+            connection.connect()
+            connection.sock.sendall(b"GET /livez HT")
+        assert server.ask("GET", "/livez").status == 200
+        assert first.sock.recv(100) == b""
+    status, body = say(server, HEAD + b'Content-Length: 100\r\n\r\n{"name"')
+    assert (status, body["code"]) == (400, "bad-request")
+    written = server.log.read_text()
+    assert "A client stalled" in written
+    assert '"level":"error"' not in written
+
+
+def test_who_waits_when_it_stops_is_served_and_who_comes_later_refused(serve: Start) -> None:
+    server = serve(GRACEFUL_TIMEOUT_SECONDS="10", WEB_THREADS="5")
+    (worker,) = server.noted("start")
+    os.kill(worker, signal.SIGSTOP)
+    waiting = [server.open() for _ in range(5)]
+    for connection in waiting:
+        connection.request("GET", "/api/v1/items/slow")
+    server.process.terminate()
+    server.wait_for(lambda: "Handling signal: term" in server.log.read_text())
+    os.kill(worker, signal.SIGCONT)
+    server.wait_for(lambda: not is_open(server.port), seconds=1.4)
+    assert server.process.poll() is None
+    assert [finish(connection).status for connection in waiting] == [200] * 5
+    assert server.process.wait(10) == 0
 
 
 def test_two_authorization_headers_are_told_from_one(serve: Start) -> None:
