@@ -149,7 +149,9 @@ def test_a_lone_surrogate_is_no_json(client: Any, assert_problem: Callable[..., 
 
 
 @only_sqlite
-@pytest.mark.parametrize("password", ["x y z" * 3, "x" * 128, "пароль из пяти слов", "🐎" * 15, " " * 15])
+@pytest.mark.parametrize(
+    "password", ["a b c d e f g h", "no digit but 🐎🐎", "пароль из пяти слов", " -- __ == ++ ~~ "]
+)
 def test_any_long_enough_password_is_taken_as_it_is(person: Any, password: str) -> None:
     assert person.register(password=password).status_code == 202
     assert person.log_in(password=password).status_code == 200
@@ -157,8 +159,8 @@ def test_any_long_enough_password_is_taken_as_it_is(person: Any, password: str) 
 
 
 def test_two_spellings_of_one_character_are_one_password(person: Any) -> None:
-    assert person.register(password="caf\u00e9 caf\u00e9 caf\u00e9 caf\u00e9").status_code == 202
-    assert person.log_in(password="cafe\u0301 cafe\u0301 cafe\u0301 cafe\u0301").status_code == 200
+    assert person.register(password="caf\u00e9 ol\u00e9 d\u00e9j\u00e0 vu").status_code == 202
+    assert person.log_in(password="cafe\u0301 ole\u0301 de\u0301ja\u0300 vu").status_code == 200
 
 
 @only_sqlite
