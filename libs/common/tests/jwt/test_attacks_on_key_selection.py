@@ -72,7 +72,7 @@ def test_a_source_is_asked_for_thumbprints_only(mint: Any) -> None:
             return super().get(kid)
 
     verifier = TokenVerifier(Spy([mint.key.verifying_key]), "https://auth.example", frozenset({"api"}))
-    for kid in ("../x", "A" * 43, ""):
+    for kid in ("../x", "A" * 43, "", "A" * 44, "A" * 43 + "\n"):
         with pytest.raises(TokenInvalid):
             verifier.verify(mint.token(mint.header(kid=kid)))
     assert asked == ["A" * 43]
