@@ -13,16 +13,13 @@ from uuid import UUID
 
 from common.ids import new_id
 from sqlalchemy import Dialect, bindparam, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from contacts.fields import FIELD_NAMES, NAME_MISSING, make_name
 from contacts.imports.contract import OnConflict
 from contacts.imports.rows import Row
-from contacts.integrity import is_taken_key
 from contacts.models import Contact
 
-_ATTEMPTS = 3
 _INSERT, _UPSERT = "insert", "upsert"
 _COLUMNS = ("id", "owner_id", *FIELD_NAMES, "version", "created_at", "updated_at")
 _NEVER_UPDATED = ("id", "owner_id", "created_at")
@@ -66,22 +63,10 @@ def apply_chunk(
 ) -> ChunkOutcome:
     """Write the rows as contacts of the owner, in order, in the session's transaction; commits nothing.
 
-    A second row with the external id of one before it is a conflict like one with a contact that was there. A contact
-    that somebody creates with one of the ids at the same moment is a conflict too: the chunk is then worked out anew.
+    A second row with the external id of one before it is a conflict like one with a contact that was there. Where
+    somebody creates a contact with one of the ids at the same moment the database raises (`is_lost_race`): then the
+    transaction is to be rolled back and the rows applied in another, which finds that contact.
     """
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            with session.begin_nested():
-                return _apply(session, owner_id, rows, on_conflict, now)
-        except IntegrityError as error:
-            if not is_taken_key(error):
-                raise
-    return _apply(session, owner_id, rows, on_conflict, now)
-
-
-def _apply(
-    session: Session, owner_id: UUID, rows: Sequence[Row], on_conflict: OnConflict, now: datetime
-) -> ChunkOutcome:
     chunk = _Chunk(owner_id, on_conflict, now)
     chunk.look_up(session, rows)
     for row in rows:
@@ -104,9 +89,11 @@ class _Chunk:
         """Contacts as they are after the rows so far; only their ids where values do not matter."""
 
     def write(self, session: Session) -> None:
-        """Send what the rows added up to: the new contacts as one insert, the changed ones as one upsert."""
-        _send(session, _INSERT, list(self._created.values()))
-        # Sorted, so that two imports lock rows in one order.
+        """Send what the rows added up to: the new contacts as one insert, the changed ones as one upsert.
+
+        Both sorted, so that two imports lock keys and rows in one order; otherwise many of their chunks deadlock.
+        """
+        _send(session, _INSERT, sorted(self._created.values(), key=lambda contact: contact["external_id"] or ""))
         _send(session, _UPSERT, [self._changed[contact_id] for contact_id in sorted(self._changed)])
 
     def look_up(self, session: Session, rows: Iterable[Row]) -> None:

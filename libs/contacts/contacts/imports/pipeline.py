@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 from uuid import UUID
 
 from common.clock import Clock, utc_now
+from sqlalchemy.exc import DBAPIError
 
 from contacts.imports.apply import ChunkOutcome, apply_chunk
 from contacts.imports.contract import ERRORS_FILE, ImportPayload, ImportResult, ImportStep, OpenStep
@@ -14,6 +15,9 @@ from contacts.imports.mapping import Plan
 from contacts.imports.reader import Checkpoint, ChunkReader
 from contacts.imports.rejections import Rejection, reject, rejections_as_csv
 from contacts.imports.rows import Row
+from contacts.integrity import is_lost_race
+
+ATTEMPTS = 10  # each one lost means that somebody else got through, so this many in a row is no bad luck any more
 
 
 def run(
@@ -41,8 +45,7 @@ def run(
         check()
         chunk = reader.take_chunk()
         if chunk or not reader.is_at_end:
-            with step() as open_step:
-                state = importing.write(open_step, chunk, state)
+            state = importing.commit(step, chunk, state)
     return state.result
 
 
@@ -52,6 +55,21 @@ class _Import:
     payload: ImportPayload
     owner_id: UUID
     clock: Clock
+
+    def commit(self, step: OpenStep, chunk: list[Row | Rejection], state: Checkpoint) -> Checkpoint:
+        """Write what comes after `state` in one step, and in another where a race for its contacts was lost.
+
+        No savepoint would do instead of a new step: after a deadlock MySQL has rolled back the whole transaction.
+        """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                with step() as open_step:
+                    return self.write(open_step, chunk, state)
+            except DBAPIError as error:
+                if not is_lost_race(error):
+                    raise
+        with step() as open_step:
+            return self.write(open_step, chunk, state)
 
     def write(self, step: ImportStep, chunk: list[Row | Rejection], state: Checkpoint) -> Checkpoint:
         """Write what comes after `state` in the step's transaction and return where that leads."""
