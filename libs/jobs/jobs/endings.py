@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from common.db.retry import is_conflict, is_connection_lost
+from common.db.retry import is_conflict, is_connection_lost, is_refused
 from common.errors import DomainError
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from jobs import transitions
 from jobs.backoff import backoff_seconds
-from jobs.errors import DeadlineExceeded, JobCancelled, JobInterrupted, TimeLimitExceeded
+from jobs.errors import DeadlineExceeded, JobCancelled, JobInterrupted, LeaseLost, TimeLimitExceeded
 from jobs.states import Outcome
 from jobs.transitions import Error, Lease
 
@@ -70,7 +70,7 @@ def of_error(error: BaseException, budget: Budget) -> Ending:
             return _of_interruption(error, budget)
         case DomainError():
             return _of_refusal(error, budget)
-        case _ if is_conflict(error) or is_connection_lost(error):
+        case _ if is_conflict(error) or is_connection_lost(error) or is_refused(error):
             return retried(budget, "database-busy", "The database did not let a step through.", is_transient=True)
         case _:
             return retried(budget, "handler-error", f"The handler failed with {type(error).__name__}.")
@@ -84,8 +84,10 @@ def _of_interruption(error: JobInterrupted, budget: Budget) -> Ending:
             return failed("deadline-exceeded", "The job was not done by its deadline.")
         case TimeLimitExceeded():
             return out_of_time(budget)
+        case LeaseLost():
+            # If it is still ours, the job goes on elsewhere; but not for ever, if no lease lasts until its next step.
+            return retried(budget, "lease-not-renewed", "Its worker could not renew its lease.", is_transient=True)
         case _:
-            # The worker stops, or the lease was not renewed in time: if it is still ours, the job goes on elsewhere.
             return RELEASED
 
 

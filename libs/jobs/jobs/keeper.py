@@ -11,7 +11,6 @@ from typing import Self
 import structlog
 from common.db import Database, run_write
 from common.db.sessions import WriteSession
-from sqlalchemy.exc import DBAPIError
 
 from jobs import transitions
 from jobs.errors import DeadlineExceeded, JobCancelled, LeaseLost, TimeLimitExceeded
@@ -53,10 +52,10 @@ class LeaseKeeper:
         self._lease = lease
         self._timing = timing
         self._on_hard_limit = on_hard_limit
-        self._started_at = self._renewed_at = time.monotonic()
-        self._soft_limit_at = self._started_at + soft
-        self._hard_limit_at = self._started_at + hard
-        self._next_beat_at = self._started_at + timing.heartbeat_seconds
+        self._renewed_at = started_at = time.monotonic()
+        self._soft_limit_at = started_at + soft
+        self._hard_limit_at = started_at + hard
+        self._next_beat_at = started_at + timing.heartbeat_seconds
         self._notice: Notice | None = Notice(cancel_requested=False, deadline_passed=False)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"lease-{lease.job_id}", daemon=True)
@@ -69,10 +68,6 @@ class LeaseKeeper:
         self._stop.set()
         # Not for long: a renewal that hangs on the database meets a row it may no longer change.
         self._thread.join(timeout=RETRY_SECONDS)
-
-    @property
-    def elapsed_seconds(self) -> float:
-        return time.monotonic() - self._started_at
 
     @property
     def is_safe(self) -> bool:
@@ -106,8 +101,8 @@ class LeaseKeeper:
         sent_at = time.monotonic()
         try:
             self._notice = run_write(self._database, self._renew)
-        except DBAPIError as error:
-            log.warning("lease_renewal_failed", job_id=str(self._lease.job_id), error=type(error.orig).__name__)
+        except Exception as error:  # whatever it is: without this thread the hard limit would not hold
+            log.warning("lease_renewal_failed", job_id=str(self._lease.job_id), error=type(error).__name__)
             self._next_beat_at = time.monotonic() + min(RETRY_SECONDS, self._timing.heartbeat_seconds)
             return
         # Counted from before the request: the database took it for at least this long.

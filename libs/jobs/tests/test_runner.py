@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as QueuePoolTimeout
 from structlog.contextvars import get_contextvars
 
 Handler = Callable[[JobContext, Numbers], BaseModel | None]
@@ -290,9 +291,27 @@ def test_a_worker_that_cannot_renew_stops_before_its_lease_ends(
             job.check()
 
     started = time.monotonic()
-    assert run(handler, timing=Timing(lease_seconds=1.2, heartbeat_seconds=0.1)) is Outcome.RELEASED
+    assert run(handler, timing=Timing(lease_seconds=1.2, heartbeat_seconds=0.1)) is Outcome.RETRIED
     assert time.monotonic() - started < 1.2
-    assert last_job(store).attempt == 0
+    assert last_job(store).error["code"] == "lease-not-renewed"
+
+
+def test_a_renewal_that_fails_for_whatever_reason_is_tried_again(
+    store: StoreHarness, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew, failures = transitions.renew, [QueuePoolTimeout("no connection left"), RuntimeError("unforeseen")]
+
+    def fail_twice(*args: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return renew(*args)
+
+    def handler(job: JobContext, payload: Numbers) -> None:
+        monkeypatch.setattr(transitions, "renew", fail_twice)
+        time.sleep(1.2)
+        job.check()
+
+    assert run(handler, timing=Timing(lease_seconds=1, heartbeat_seconds=0.1)) is Outcome.SUCCEEDED
 
 
 def test_a_handler_past_its_soft_limit_is_stopped_and_tried_again(store: StoreHarness, run: Any) -> None:
