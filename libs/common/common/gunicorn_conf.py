@@ -46,7 +46,7 @@ class GunicornLogger(glogging.Logger):  # type: ignore[misc] # its base is untyp
             super().exception(msg, *args, **kwargs)
 
 
-bind = f"{_settings.host}:{_settings.port}"
+bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 worker_class = "common.gunicorn_worker.ServiceWorker"
 workers = _settings.web_workers
 threads = _settings.web_threads
@@ -72,7 +72,10 @@ def on_starting(_server: Any) -> None:
     try:
         _metrics_server = MetricsServer(_settings.metrics_port, _settings.host)
     except OSError as error:
-        sys.exit(f"METRICS_PORT {_settings.metrics_port} cannot be used: {error.strerror}. Free it or choose another.")
+        sys.exit(
+            f"METRICS_PORT {_settings.metrics_port} of HOST {_settings.host} cannot be used: {error.strerror}. "
+            "Free it or choose another."
+        )
 
 
 def when_ready(server: Any) -> None:

@@ -5,6 +5,7 @@ name beside this one (`development.py`, ...); a service has the same five module
 """
 
 import ssl
+from importlib.util import find_spec
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -49,12 +50,26 @@ class WebSettings(Settings):
     web_threads: int = Field(default=4, ge=1, le=64)
     http_parser: Literal["auto", "fast", "python"] = "auto"
     keepalive_seconds: int = Field(default=75, ge=1)
-    client_timeout_seconds: int = Field(default=15, ge=1)
+    client_timeout_seconds: int = Field(default=15, ge=1, le=3600)
     graceful_timeout_seconds: int = Field(default=25, ge=1)
     max_requests: int = Field(default=0, ge=0)
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     body_limit_bytes: int = Field(default=1024 * 1024, ge=1024)
     auth_issuer: str = Field(min_length=1)
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _check_ports(cls, metrics_port: int, info: ValidationInfo) -> int:
+        if metrics_port == info.data.get("port"):
+            raise ValueError("has to be another port than PORT")
+        return metrics_port
+
+    @field_validator("http_parser")
+    @classmethod
+    def _check_parser(cls, parser: str) -> str:
+        if parser == "fast" and find_spec("gunicorn_h1c") is None:
+            raise ValueError("fast needs gunicorn[fast], which is not installed; without it every request would be 500")
+        return parser
 
     @field_validator("auth_issuer")
     @classmethod

@@ -80,13 +80,16 @@ def _find_development_values(cls: type[Settings], values: Mapping[str, object]) 
 
 
 def _without_missing(cls: type[Settings], values: Mapping[str, object]) -> dict[str, object]:
-    """An empty text is no value where one is required: `SECRET=` in a compose file is a forgotten secret."""
-    return {name: value for name, value in values.items() if value != "" or not _is_required(cls, name)}
+    """An empty text is no value where one is required or none is the default.
+
+    `SECRET=` in a compose file is a forgotten secret, `DB_TLS_CA=` is none.
+    """
+    return {name: value for name, value in values.items() if value != "" or not _needs_text(cls, name)}
 
 
-def _is_required(cls: type[Settings], name: str) -> bool:
+def _needs_text(cls: type[Settings], name: str) -> bool:
     field = cls.model_fields[name]
-    return field.is_required() or field.annotation is SecretStr
+    return field.is_required() or field.annotation is SecretStr or field.default is None
 
 
 def _validate(cls: type[S], values: Mapping[str, object]) -> tuple[S | None, list[Problem]]:

@@ -1,6 +1,7 @@
 """Where values come from: modules of defaults, the environment, mounted secret files. Nothing is judged here."""
 
 import importlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def read_secret_files(cls: type[Settings], env: Mapping[str, str]) -> tuple[dict
     directory = env.get("SECRETS_DIR")
     if not directory:
         return {}, []
-    if not Path(directory).is_dir():
+    if not os.path.isdir(directory):  # Path.is_dir() raises where a parent cannot be entered
         return {}, [Problem("SECRETS_DIR", f"{directory} is not a directory that can be read")]
     values: dict[str, str] = {}
     problems: list[Problem] = []

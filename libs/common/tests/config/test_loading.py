@@ -106,6 +106,10 @@ def test_a_secrets_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert variables_of(WebSettings, env) == {"SECRETS_DIR"}
 
 
+def test_a_secrets_directory_nobody_can_look_at_is_named() -> None:
+    assert variables_of(WebSettings, {"APP_ENV": "testing", "SECRETS_DIR": "x" * 5000}) == {"SECRETS_DIR"}
+
+
 def test_a_secret_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "PORT").write_bytes(b"\xff\xfe")
     (tmp_path / "HOST").mkdir()
@@ -154,6 +158,29 @@ def test_an_empty_secret_is_a_missing_one(name: str) -> None:
 def test_an_empty_text_is_a_value_where_none_is_required() -> None:
     env = {"APP_ENV": "testing", "API_KEY": "k", "DATABASE_URL": "sqlite:///shop.db", "NOTE": ""}
     assert load_settings(ShopSettings, env).note == ""
+
+
+def test_an_empty_text_is_none_where_none_is_the_default_and_no_number() -> None:
+    env = {"APP_ENV": "testing", "API_KEY": "k", "DATABASE_URL": "mysql://u@h/d", "DB_TLS_CA": ""}
+    assert load_settings(ShopSettings, env).db_tls_ca is None
+    assert variables_of(ShopSettings, env | {"PORT": ""}) == {"PORT"}
+
+
+@pytest.mark.parametrize(
+    ("env", "variable", "fault"),
+    [
+        ({"PORT": "4711", "METRICS_PORT": "4711"}, "METRICS_PORT", "another port than PORT"),
+        ({"HTTP_PARSER": "fast"}, "HTTP_PARSER", "gunicorn[fast], which is not installed"),
+        ({"CLIENT_TIMEOUT_SECONDS": "99999999999999999999"}, "CLIENT_TIMEOUT_SECONDS", "3600"),
+    ],
+)
+def test_what_the_server_could_not_run_with_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], variable: str, fault: str
+) -> None:
+    monkeypatch.setattr("common.config.base.find_spec", lambda _name: None)
+    (problem,) = problems_of(WebSettings, {"APP_ENV": "testing", **env})
+    assert problem.variable == variable
+    assert fault in problem.message
 
 
 def test_a_tuple_is_written_with_commas() -> None:

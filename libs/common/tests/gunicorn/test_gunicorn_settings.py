@@ -59,6 +59,7 @@ def test_the_defaults_are_the_measured_ones(load: Any) -> None:
 def test_the_environment_changes_them(load: Any) -> None:
     conf = load(HOST="127.0.0.1", PORT="4711", WEB_WORKERS="3", WEB_THREADS="2", HTTP_PARSER="python")
     assert (conf.bind, conf.workers, conf.threads, conf.http_parser) == ("127.0.0.1:4711", 3, 2, "python")
+    assert load(HOST="::1", PORT="4711").bind == "[::1]:4711"
     conf = load(KEEPALIVE_SECONDS="5", GRACEFUL_TIMEOUT_SECONDS="7", MAX_REQUESTS="1000")
     assert (conf.keepalive, conf.graceful_timeout) == (5, 7)
     assert (conf.max_requests, conf.max_requests_jitter) == (1000, 100)
@@ -91,7 +92,7 @@ def test_what_was_loaded_before_a_fork_is_left_alone_by_the_collector(load: Any)
 def test_a_taken_metrics_port_is_one_line(load: Any) -> None:
     conf = load()
     conf.on_starting(None)
-    with pytest.raises(SystemExit, match=r"METRICS_PORT \d+ cannot be used"):
+    with pytest.raises(SystemExit, match=r"METRICS_PORT \d+ of HOST 127\.0\.0\.1 cannot be used"):
         conf.on_starting(None)
 
 

@@ -252,7 +252,7 @@ def test_a_taken_metrics_port_ends_it_with_one_line(launch: Start) -> None:
         port = str(taken.getsockname()[1])
         server = launch(METRICS_PORT=port)
         assert server.process.wait(20) == 1
-    assert f"METRICS_PORT {port} cannot be used: Address already in use" in server.log.read_text()
+    assert f"METRICS_PORT {port} of HOST 127.0.0.1 cannot be used: Address already in use" in server.log.read_text()
     assert "Traceback" not in server.log.read_text()
 
 
