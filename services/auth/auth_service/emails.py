@@ -23,6 +23,7 @@ def parse_email(text: str) -> Email:
     names, and folding their case gives one key to different people (the Kelvin sign and k, dotless i and i).
     """
     try:
+        # `test_environment` takes addresses below .test (RFC 6761), which nobody can own: tests and trials use them.
         found = validate_email(text, check_deliverability=False, allow_smtputf8=False, test_environment=True)
     except EmailNotValidError as error:
         raise FieldErrors([FieldError("email", "invalid-email", str(error))]) from None
