@@ -38,6 +38,12 @@ def test_an_empty_payload_is_refused_a57(mint: Any, refuse: Refuse) -> None:
     assert refuse(f"{header}..{signature}") == "encoding"
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"], ids=lambda constant: f"A52-{constant}")
+def test_what_is_no_json_is_refused_also_where_nobody_reads_it(mint: Any, refuse: Refuse, constant: str) -> None:
+    text = json.dumps(mint.claims(x=0)).replace('"x": 0', f'"x": [{constant}]')
+    assert refuse(mint.token(claims=text.encode())) == "payload"
+
+
 @pytest.mark.parametrize("depth", [1400, 100_000], ids=lambda depth: f"A58-{depth}")
 def test_deep_nesting_is_refused(mint: Any, refuse: Refuse, depth: int) -> None:
     nested = b'{"x":' + b"[" * depth + b"]" * depth + b"}"
