@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -174,19 +175,31 @@ def test_a_backlog_the_broker_still_holds_is_not_published_again(store: StoreHar
     assert len(broker.messages) == 3
 
 
-def test_a_job_is_not_looked_upon_as_lost_while_others_wait_as_long(store: StoreHarness) -> None:
+def test_a_lost_message_is_noticed_while_a_job_that_had_to_wait_long_runs(store: StoreHarness) -> None:
     broker = FakeBroker()
     first, second = store.enqueue(), store.enqueue()
-    rounds = dispatcher(store, broker, Pace(redispatch_seconds=0.05))
+    rounds = dispatcher(store, broker, Pace(redispatch_seconds=1))
     rounds.publish_due()
-    time.sleep(0.1)
+    store.change(first, dispatched_at=store.job(first).created_at - timedelta(hours=1))
     store.claim(first)
     broker.messages.clear()
     rounds.publish_lost()
     assert broker.messages == []
-    time.sleep(0.3)
+    time.sleep(1.1)
     rounds.publish_lost()
     assert broker.messages == [second]
+
+
+def test_a_broker_that_forgot_a_long_backlog_is_refilled_without_pauses(store: StoreHarness) -> None:
+    broker = FakeBroker()
+    jobs = [store.enqueue() for _ in range(5)]
+    rounds = dispatcher(store, broker, Pace(batch=2, redispatch_seconds=1))
+    pauses = [rounds.run_round() for _ in range(3)]
+    assert pauses == [0, 0, 0.05]
+    broker.messages.clear()
+    time.sleep(1.1)
+    assert [rounds.run_round() for _ in range(4)] == [0, 0, 0.05, 0.05]
+    assert sorted(broker.messages) == sorted(jobs)
 
 
 def test_two_dispatchers_publish_each_of_many_jobs_once(store: StoreHarness) -> None:

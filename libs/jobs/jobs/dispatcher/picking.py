@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from jobs.database_time import database_time
-from jobs.models.attempt import JobAttempt
 from jobs.models.job import Job
 from jobs.states import JobState
 
@@ -69,16 +68,6 @@ def published_by_queue(session: Session) -> Counter[str]:
         .group_by(Job.queue)
     )
     return Counter({row.queue: row.count for row in session.execute(waiting)})
-
-
-def observed_wait_seconds(session: Session) -> float:
-    """Return the longest time from published to claimed among the jobs that run now; 0 if none does."""
-    running = (
-        select(Job.dispatched_at, JobAttempt.started_at)
-        .join(JobAttempt, (JobAttempt.job_id == Job.id) & (JobAttempt.fence == Job.fence))
-        .where(Job.state == JobState.RUNNING, Job.dispatched_at.is_not(None))
-    )
-    return max((_seconds(row.dispatched_at, row.started_at) for row in session.execute(running)), default=0)
 
 
 def _due() -> tuple[ColumnElement[bool], ...]:

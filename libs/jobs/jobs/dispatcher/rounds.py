@@ -1,4 +1,7 @@
-"""The rounds of a dispatcher over one store: publish what is due or got lost, take jobs from silent workers."""
+"""The rounds of a dispatcher over one store: publish what is due or got lost, take jobs from silent workers.
+
+No duty does more than one batch a round, so that a long backlog of one never keeps the others waiting.
+"""
 
 import random
 import threading
@@ -21,8 +24,6 @@ log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE_SECONDS = 5.0
 BUSY_FOR_SECONDS = 60.0
-REDISPATCH_WAITS = 3
-"""A published job is looked upon as lost after this many times the wait that jobs have now."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,6 @@ class StoreDispatcher:
         self._gauges = Gauges(store, database)
         self._last_due_at = -BUSY_FOR_SECONDS
         self._failures = 0
-        self._has_more = False
         self._duties = [
             _Duty(0, self.publish_due),
             _Duty(pace.lease_sweep_seconds, lambda: sweeping.expire_leases(store, database)),
@@ -66,49 +66,49 @@ class StoreDispatcher:
 
     def run_round(self) -> float:
         """Do what is due now; return the pause until the next round in seconds."""
-        failed = [duty for duty in self._duties if not self._try(duty)]
-        self.last_round_at = time.monotonic()
-        self._failures = self._failures + 1 if failed else 0
-        if failed:
+        outcomes = [self._try(duty) for duty in self._duties]
+        self._failures = self._failures + 1 if None in outcomes else 0
+        if self._failures:
             return random.uniform(0.1, min(LONGEST_PAUSE_SECONDS, 0.2 * 2 ** min(self._failures, 8)))  # noqa: S311 - jitter
-        if self._has_more:
+        if any(outcomes):
             return 0
         busy = time.monotonic() - self._last_due_at < BUSY_FOR_SECONDS
         return self._pace.busy_seconds if busy else self._pace.idle_seconds
 
-    def publish_due(self) -> None:
-        """Publish one batch of what is due. Raises PublishError after taking back what was not published."""
-        self._has_more = False
+    def publish_due(self) -> bool:
+        """Publish one batch of what is due; return whether there may be more.
+
+        Raises PublishError after taking back what was not published.
+        """
         if not self._has_due():
-            return
+            return False
         self._last_due_at = time.monotonic()
         picked = self._mark(lambda session: picking.pick_due(session, self._pace.batch))
         self._publish(picked)
-        # One batch a round, so that a long backlog does not keep silent workers from being noticed.
-        self._has_more = len(picked) == self._pace.batch
         for job in picked:
             metrics.dispatch_lag_seconds.labels(self._store).observe(job.lag_seconds)
+        return len(picked) == self._pace.batch
 
-    def publish_lost(self) -> None:
-        """Publish again, where the broker holds fewer messages than jobs were published, what waits too long."""
+    def publish_lost(self) -> bool:
+        """Publish again, where the broker holds fewer messages than jobs were published, what waits too long.
+
+        One batch of each queue; returns whether there may be more.
+        """
         with self._database.read() as session:
-            patience = self._patience_seconds(picking.observed_wait_seconds(session))
-            queues = picking.stale_queues(session, patience)
+            queues = picking.stale_queues(session, self._pace.redispatch_seconds)
             published = picking.published_by_queue(session) if queues else {}
-        for queue in queues:
-            lost = published[queue] - self._publisher.count_waiting(self._store, queue)
-            if lost > 0:
-                self._publish_again(queue, patience, min(lost, self._pace.batch))
+        lost = {queue: published[queue] - self._publisher.count_waiting(self._store, queue) for queue in queues}
+        full = [self._publish_again(queue, count) for queue, count in lost.items() if count > 0]
+        return any(full)
 
-    def _patience_seconds(self, observed_wait_seconds: float) -> float:
-        return max(self._pace.redispatch_seconds, REDISPATCH_WAITS * observed_wait_seconds)
-
-    def _publish_again(self, queue: str, patience: float, limit: int) -> None:
-        picked = self._mark(lambda session: picking.pick_stale(session, queue, patience, limit))
+    def _publish_again(self, queue: str, lost: int) -> bool:
+        stale, limit = self._pace.redispatch_seconds, min(lost, self._pace.batch)
+        picked = self._mark(lambda session: picking.pick_stale(session, queue, stale, limit))
         self._publish(picked)
         if picked:
             metrics.redispatched.labels(self._store).inc(len(picked))
             log.warning("jobs_published_again", store=self._store, queue=queue, count=len(picked))
+        return len(picked) == self._pace.batch
 
     def _has_due(self) -> bool:
         with self._database.read() as session:
@@ -146,27 +146,32 @@ class StoreDispatcher:
         if picked:
             run_write(self._database, work)
 
-    def _try(self, duty: "_Duty") -> bool:
+    def _try(self, duty: "_Duty") -> bool | None:
+        """Whether there is more to do at once; None where it failed."""
         try:
-            duty.do_if_due()
+            return duty.do_if_due()
         except PublishError as error:
             log.warning("broker_unavailable", store=self._store, reason=str(error))
         except SQLAlchemyError as error:
             log.warning("job_store_unavailable", store=self._store, reason=str(getattr(error, "orig", error)))
-        else:
-            return True
-        return False
+        finally:
+            # At each duty: with a database that answers nothing, a whole round takes a minute.
+            self.last_round_at = time.monotonic()
+        return None
 
 
 class _Duty:
-    """Something to do every `seconds`; what failed is due again at the next round."""
+    """Something to do every `seconds`; what failed, or says that there is more, is due again at the next round."""
 
-    def __init__(self, seconds: float, do: Callable[[], object]) -> None:
+    def __init__(self, seconds: float, do: Callable[[], bool | None]) -> None:
         self._seconds = seconds
         self._do = do
         self._next_at = 0.0
 
-    def do_if_due(self) -> None:
-        if time.monotonic() >= self._next_at:
-            self._do()
+    def do_if_due(self) -> bool:
+        if time.monotonic() < self._next_at:
+            return False
+        has_more = bool(self._do())
+        if not has_more:
             self._next_at = time.monotonic() + self._seconds
+        return has_more

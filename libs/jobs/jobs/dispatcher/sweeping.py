@@ -18,15 +18,17 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 
 
-def expire_leases(store: str, database: Database) -> int:
-    """Take the jobs whose lease ran out from their workers; return how many."""
+def expire_leases(store: str, database: Database) -> bool:
+    """Take the jobs whose lease ran out from their workers, one batch of them; return whether there may be more."""
     silent = select(Job.id, Job.fence).where(Job.state == JobState.RUNNING, Job.lease_until < database_time())
     with database.read() as session:
         leases = [Lease(*row) for row in session.execute(silent.limit(BATCH))]
-    return sum(_expire(store, database, lease) for lease in leases)
+    for lease in leases:
+        _expire(store, database, lease)
+    return len(leases) == BATCH
 
 
-def _expire(store: str, database: Database, lease: Lease) -> bool:
+def _expire(store: str, database: Database, lease: Lease) -> None:
     def work(session: WriteSession) -> JobState | None:
         state = transitions.expire(session, lease)
         session.commit()
@@ -34,29 +36,28 @@ def _expire(store: str, database: Database, lease: Lease) -> bool:
 
     state = run_write(database, work)
     if state is None:
-        return False
+        return
     metrics.lease_expired.labels(store).inc()
     if state is JobState.DEAD:
         metrics.dead.labels(store).inc()
     log.warning("lease_expired", store=store, job_id=str(lease.job_id), fence=lease.fence, state=state)
-    return True
 
 
-def fail_overdue(store: str, database: Database) -> int:
-    """Fail the queued jobs whose deadline has passed; return how many."""
+def fail_overdue(store: str, database: Database) -> bool:
+    """Fail the queued jobs whose deadline has passed, one batch of them; return whether there may be more."""
     overdue = select(Job.id).where(Job.state == JobState.QUEUED, Job.deadline_at <= database_time())
     with database.read() as session:
         job_ids = list(session.scalars(overdue.limit(BATCH)))
-    return sum(_fail_overdue(store, database, job_id) for job_id in job_ids)
+    for job_id in job_ids:
+        _fail_overdue(store, database, job_id)
+    return len(job_ids) == BATCH
 
 
-def _fail_overdue(store: str, database: Database, job_id: UUID) -> bool:
+def _fail_overdue(store: str, database: Database, job_id: UUID) -> None:
     def work(session: WriteSession) -> bool:
         happened = transitions.fail_overdue(session, job_id)
         session.commit()
         return happened
 
-    if not run_write(database, work):
-        return False
-    log.warning("job_overdue", store=store, job_id=str(job_id))
-    return True
+    if run_write(database, work):
+        log.warning("job_overdue", store=store, job_id=str(job_id))
