@@ -19,16 +19,18 @@ READ_TIMEOUT_SECONDS = 10
 WRITE_TIMEOUT_SECONDS = 10
 # Below the read timeout, so that a blocked statement ends with the server's own answer (1205), not a dead connection.
 LOCK_WAIT_SECONDS = 5
-# Below the 4 minutes after which the strictest common load balancers drop an idle connection without a word, and far
-# below MySQL's wait_timeout (8 hours).
+# Below the 4 minutes after which the strictest common load balancers drop a connection without a word.
 POOL_RECYCLE_SECONDS = 230
 POOL_WAIT_SECONDS = 5
+# A client that vanishes without a word (its node lost power, or is cut off) leaves its transaction open and its rows
+# locked until the server gives it up: by default after 8 hours. What the pool finds closed it opens again (mysql.py).
+IDLE_SECONDS = 60
 MAX_OVERFLOW = 2
 
 # One statement for each new connection. Strict mode is pinned because a lax server would cut values short silently.
 _INIT_COMMAND = (
     "SET SESSION transaction_isolation = 'READ-COMMITTED', time_zone = '+00:00',"
-    f" innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS},"
+    f" innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS},"
     " sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 )

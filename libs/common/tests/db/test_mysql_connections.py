@@ -46,6 +46,11 @@ def test_sessions_are_read_committed_in_utc_and_strict(library):
     assert tuple(values) == ("READ-COMMITTED", "+00:00", 1, 5, "utf8mb4")
 
 
+def test_the_locks_of_a_client_that_vanished_are_freed_before_a_job_has_used_up_its_attempts(library):
+    with library.database.read() as session:
+        assert session.scalar(text("SELECT @@SESSION.wait_timeout")) <= 60
+
+
 def test_tables_are_innodb_with_our_collation_whatever_the_database_says(library):
     query = "SELECT engine, table_collation FROM information_schema.tables WHERE table_schema = DATABASE()"
     with library.database.read() as session:
