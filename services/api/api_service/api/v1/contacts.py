@@ -1,5 +1,6 @@
 """The caller's contacts."""
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
@@ -20,7 +21,7 @@ contacts = Redprint("contacts")
 
 T = TypeVar("T")
 Answer = tuple[ContactView, int, dict[str, str]]
-_MAX_VERSION_DIGITS = 9  # a version is an INT; longer numbers match none
+_VERSION_TAG = re.compile('"([1-9][0-9]{0,8})"')  # as `_answer` writes them; a version is an INT
 
 
 @contacts.get("", access=require("contacts:read"), query=LimitQuery, response=Page[ContactView])
@@ -87,7 +88,9 @@ def _answer(contact: Contact | use_cases.ContactRow) -> Answer:
 
 def _expected_versions() -> frozenset[int] | None:
     """The versions If-Match names (RFC 9110 section 13.1.1); None without it, and for `*`, which any version meets."""
-    if "If-Match" not in request.headers or request.if_match.star_tag:
+    header = request.headers.get("If-Match", "*").strip()
+    if header == "*":
         return None
-    tags = request.if_match.as_set()  # weak ones never match
-    return frozenset(int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= _MAX_VERSION_DIGITS)
+    # Anything but a tag of ours is the tag of no version: a weak one, one without quotes, an empty one.
+    found = (_VERSION_TAG.fullmatch(tag.strip()) for tag in header.split(","))
+    return frozenset(int(tag[1]) for tag in found if tag)

@@ -119,7 +119,9 @@ def test_a_change_sets_and_clears_and_gives_a_new_version(user: User) -> None:
     assert user.patch(place, json={}).headers["ETag"] == '"2"'
 
 
-@pytest.mark.parametrize("tag", ['"1"', 'W/"2"', '"x"', "", "1", '"' + "9" * 5000 + '"', '"²"'])
+@pytest.mark.parametrize(
+    "tag", ['"1"', 'W/"2"', '"x"', "", '""', "2", '"02"', '"2', '*, "1"', '"' + "9" * 5000 + '"', '"²"']
+)
 @pytest.mark.parametrize("method", ["patch", "delete"])
 def test_a_change_of_another_version_is_refused(user: User, tag: str, method: str) -> None:
     place = create(user).headers["Location"]
@@ -130,7 +132,7 @@ def test_a_change_of_another_version_is_refused(user: User, tag: str, method: st
     assert user.get(place).get_json()["notes"] == "n"
 
 
-@pytest.mark.parametrize("tag", ["*", '"2"', '"1", "2"'])
+@pytest.mark.parametrize("tag", ["*", '"2"', '"1", "2"', '"1" ,W/"9","2"'])
 def test_a_change_of_the_version_named_is_made(user: User, tag: str) -> None:
     place = create(user).headers["Location"]
     user.patch(place, json={"notes": "n"})
