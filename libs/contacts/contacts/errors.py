@@ -66,6 +66,12 @@ class MalformedHeader(ImportRefused):
     code = "malformed-header"
 
 
+class TooManyColumns(ImportRefused):
+    """The file has more columns than an import takes."""
+
+    code = "too-many-columns"
+
+
 class NotNDJSON(ImportRefused):
     """The file looks like JSON, but is not one object a line."""
 

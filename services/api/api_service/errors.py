@@ -19,6 +19,7 @@ from contacts.errors import (
     NoNameColumn,
     NotNDJSON,
     NotUTF8,
+    TooManyColumns,
     UnknownTargetField,
 )
 from jobs.errors import JobNotFound
@@ -55,6 +56,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     NotUTF8: _refusal(NotUTF8, "Not UTF-8"),
     DamagedGzip: _refusal(DamagedGzip, "Damaged gzip"),
     MalformedHeader: _refusal(MalformedHeader, "Malformed header"),
+    TooManyColumns: _refusal(TooManyColumns, "Too many columns"),
     NotNDJSON: _refusal(NotNDJSON, "Not NDJSON"),
     InvalidMapping: _refusal(InvalidMapping, "Invalid mapping"),
     UnknownTargetField: _refusal(UnknownTargetField, "Unknown target field"),

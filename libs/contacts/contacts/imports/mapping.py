@@ -25,6 +25,7 @@ from contacts.errors import (
     NoNameColumn,
     NotNDJSON,
     NotUTF8,
+    TooManyColumns,
     UnknownTargetField,
 )
 from contacts.fields import FIELD_NAMES, NAME_FIELDS
@@ -33,7 +34,8 @@ from contacts.imports.records import CSVRecords, JSONRecord, JSONRecords, Record
 
 HEAD_BYTES = 64 * 1024
 """How much of a file, unpacked, decides whether it can be imported at all."""
-MAX_MAPPING_BYTES = 16 * 1024
+MAX_COLUMNS = 1000
+"""A rejected row is written with all columns: with more, a small file of short rows would become a huge one."""
 
 _JSON_ARRAY = re.compile(r"\s*\[\s*(?:[{\]]|$)")
 _SHOWN_CHARACTERS = 60
@@ -112,7 +114,7 @@ def check_first_bytes(head: bytes) -> None:
 
 def _check_encoding(head: bytes) -> None:
     if not head.removeprefix(BOM).strip():
-        raise EmptyFile("The file is empty; a CSV file has at least a header row.")
+        raise EmptyFile(f"The file is empty, at least in its first {HEAD_BYTES} bytes; CSV starts with a header row.")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _looks_like_utf16(head):
         raise NotUTF8("The file is UTF-16; save it as UTF-8 and import it again.")
     try:
@@ -140,6 +142,7 @@ def _check_targets(mapping: ColumnMapping) -> None:
 
 def _plan_csv(head: bytes, mapping: ColumnMapping) -> Plan:
     columns = _read_header(head)
+    _check_width(columns)
     targets = _pick_targets(columns, mapping)
     ignored = tuple(dict.fromkeys(column for column in columns if column not in targets))
     return Plan(FileFormat.CSV, columns, targets, ignored)
@@ -159,6 +162,7 @@ def _read_header(head: bytes) -> tuple[str, ...]:
 
 def _plan_ndjson(head: bytes, mapping: ColumnMapping) -> Plan:
     keys = _read_keys(head)
+    _check_width(keys)
     picked = _pick_targets(keys, mapping)
     # Later records may have fields that the first ones lack; these map themselves unless another column fills them.
     later = {name: name for name in FIELD_NAMES if name not in picked.values() and name not in mapping}
@@ -178,6 +182,11 @@ def _read_keys(head: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for record in (first, *records) for key in record.values))
 
 
+def _check_width(columns: tuple[str, ...]) -> None:
+    if len(columns) > MAX_COLUMNS:
+        raise TooManyColumns(f"The file has {len(columns)} columns; an import takes up to {MAX_COLUMNS}.")
+
+
 def _pick_targets(columns: tuple[str, ...], mapping: ColumnMapping) -> dict[str, str]:
     """Column to field for the columns that fill one. The mapping wins over a column's own name."""
     mapping = {column.strip(): field for column, field in mapping.items()}
@@ -188,9 +197,10 @@ def _pick_targets(columns: tuple[str, ...], mapping: ColumnMapping) -> dict[str,
     pairs = [(column, field) for column, field in filled if field in FIELD_NAMES]
     for field, times in Counter(field for _, field in pairs).items():
         if times > 1:
-            rivals = _listed(column for column, target in pairs if target == field)
+            rivals = [column for column, target in pairs if target == field]
+            remedy = "Map all but one of them to null" if len(set(rivals)) == times else "Give each a name of its own"
             raise DuplicateTargetField(
-                f"The field {field} is filled by more than one column: {rivals}. Map all but one of them to null."
+                f"The field {field} is filled by more than one column: {_listed(rivals)}. {remedy}."
             )
     if not any(field in NAME_FIELDS for _, field in pairs):
         raise NoNameColumn(

@@ -13,7 +13,7 @@ from contacts.imports.rejections import Rejection
 from contacts.imports.rows import IgnoredColumns, Row, read_csv_rows, read_json_rows
 
 CHUNK_ROWS = 1000  # 0.1 s of work: a cancel is heeded soon and a crash loses little; larger chunks gain under 10 %
-CHUNK_BYTES = 4 * 1024 * 1024  # of the file: a thousand of the longest records would be 128 MiB
+CHUNK_BYTES = 1024 * 1024  # of the file: records of many short cells take thirty times that in memory
 
 
 class Checkpoint(BaseModel):

@@ -3,11 +3,13 @@
 import codecs
 import gzip
 import io
+import json
+from collections.abc import Callable
 
 import pytest
 from contacts import errors
 from contacts.imports import check_first_bytes, parse_mapping, read_head, read_plan
-from contacts.imports.mapping import HEAD_BYTES, FileFormat
+from contacts.imports.mapping import HEAD_BYTES, MAX_COLUMNS, FileFormat
 
 
 def test_columns_named_like_a_field_map_themselves_and_the_others_are_ignored() -> None:
@@ -38,7 +40,7 @@ def test_a_byte_order_mark_and_spaces_are_no_part_of_a_column_name() -> None:
     assert plan.targets == {"name": "name", "email": "notes"}
 
 
-@pytest.mark.parametrize("head", [b"", b"\n\r\n", codecs.BOM_UTF8, b"  \n"])
+@pytest.mark.parametrize("head", [b"", b"\n\r\n", codecs.BOM_UTF8, b"  \n", b"\n" * HEAD_BYTES])
 def test_a_file_without_a_header_is_empty(head: bytes) -> None:
     with pytest.raises(errors.EmptyFile, match="empty"):
         read_plan(head, {})
@@ -91,8 +93,10 @@ def test_a_mapped_column_the_file_does_not_have_is_refused_with_those_it_has() -
     ],
 )
 def test_two_columns_for_one_field_are_refused(head: bytes, mapping: dict[str, str | None]) -> None:
-    with pytest.raises(errors.DuplicateTargetField, match="name is filled by more than one column"):
+    with pytest.raises(errors.DuplicateTargetField, match="name is filled by more than one column") as refused:
         read_plan(head, mapping)
+    remedy = "Give each a name of its own." if head == b"name,name\n" else "Map all but one of them to null."
+    assert str(refused.value).endswith(remedy)
 
 
 @pytest.mark.parametrize("head", [b"email,phone\n", b"name;email\n", b'{"email": "a@b.de"}\n'])
@@ -119,6 +123,22 @@ def test_one_part_of_a_name_is_enough(field: str) -> None:
 def test_a_header_that_cannot_be_read_is_refused(head: bytes, reason: str) -> None:
     with pytest.raises(errors.MalformedHeader, match=reason):
         read_plan(head[:HEAD_BYTES], {})
+
+
+def as_csv(columns: list[str]) -> bytes:
+    return (",".join(columns) + "\n").encode()
+
+
+def as_ndjson(columns: list[str]) -> bytes:
+    return json.dumps(dict.fromkeys(columns)).encode()
+
+
+@pytest.mark.parametrize("write", [as_csv, as_ndjson])
+def test_a_file_of_too_many_columns_is_refused(write: Callable[[list[str]], bytes]) -> None:
+    columns = ["name", *(f"c{number}" for number in range(MAX_COLUMNS))]
+    assert "name" in read_plan(write(columns[:MAX_COLUMNS]), {}).targets
+    with pytest.raises(errors.TooManyColumns, match="1001 columns; an import takes up to 1000"):
+        read_plan(write(columns), {})
 
 
 def test_ndjson_is_told_by_its_first_character_and_its_keys_are_columns() -> None:

@@ -2,11 +2,14 @@
 
 import gzip
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
+from api_service.errors import PROBLEMS
 from common.db import Database
 from contacts import imports
+from contacts.errors import ImportRefused
 from contacts.testing import Importer
 from jobs.files import FileStore, JobFile
 from jobs.models import Job
@@ -77,6 +80,13 @@ def test_an_accepted_upload_imports_and_pages_through_all_of_it(user: User, data
     assert names == [f"Given{n} Famïly{n}" if n % 250 == 0 else f"Full Näme {n}" for n in range(540)]
 
 
+def test_every_refusal_of_an_import_has_its_problem_and_stands_in_the_readme() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    for refusal in ImportRefused.__subclasses__():
+        assert PROBLEMS[refusal].code == refusal.code
+        assert f"`{refusal.code}`" in readme
+
+
 def test_parts_come_in_any_order_and_texts_may_be_files(user: User) -> None:
     file = ('name="file"; filename="x"', b"a\nx\n")
     mapping = ('name="mapping"; filename="m.json"', b'{"a": "name"}')
@@ -102,6 +112,7 @@ def test_gzip_ndjson_a_byte_order_mark_and_a_header_alone_are_accepted(user: Use
         ((b"full,name\nx,y\n", '{"full": "name"}'), "duplicate-target-field", '"full", "name"'),
         ((b"email\na@b.de\n", "{}"), "no-name-column", '"email"'),
         ((b'na"me,"x\n', "{}"), "malformed-header", "quote"),
+        ((b"name" + b"," * 1000, "{}"), "too-many-columns", "1001 columns"),
         ((b'[{"name": "x"}]', "{}"), "not-ndjson", "array"),
         ((b"name\n", "[]"), "invalid-mapping", "JSON object"),
         ((b"name\n", "{"), "invalid-mapping", "not JSON"),
