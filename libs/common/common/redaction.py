@@ -10,18 +10,22 @@ REDACTED = "[redacted]"
 
 _SECRET_NAME = re.compile(r"passw|secret|tokens?$|authorization|cookie|api_?key|private_?key|credential", re.IGNORECASE)
 # A bearer token, the password of a URL, a JWT, a refresh token.
+# The look behind a JWT keeps the search linear: "-eyJ-eyJ-eyJ..." would be read to its end from each of its parts.
 _SECRET_TEXT = re.compile(
-    r"(?P<before>\bbearer +)[^\s,;'\"]+|(?P<user>://[^/\s:@]*:)[^/\s@]+(?=@)|\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*|\brt\d\.[\w.-]+",
+    r"(?P<before>\bbearer +)[^\s,;'\"]+|(?P<user>://[^/\s:@]*:)[^/\s]+(?=@)"
+    r"|(?<![\w-])eyJ[\w-]{5,}\.[\w-]+\.[\w-]*|\brt\d\.[\w.-]+",
     re.IGNORECASE,
 )
 # Each kind of secret text has one of these. Looking for them costs a tenth of the expression, on every line.
-_MARKS = ("eyJ", "earer ", "EARER ", "://", "rt0.", "rt1.")
+_MARK = re.compile(r"eyJ|earer |EARER |://|rt[01]\.")
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace the secrets of an event, at any depth (a structlog processor)."""
     for name, value in event.items():
-        event[name] = _redact_value(name, value)
+        # Nearly every field is plain text: to see that here and not three calls below halves the cost of a line.
+        if type(value) is not str or _is_secret_name(name) or _MARK.search(value):
+            event[name] = _redact_value(name, value)
     return event
 
 
@@ -45,7 +49,6 @@ def _is_secret_name(name: object) -> bool:
 
 
 def _redact_text(text: str) -> str:
-    for mark in _MARKS:
-        if mark in text:
-            return _SECRET_TEXT.sub(lambda match: (match["before"] or match["user"] or "") + REDACTED, text)
-    return text
+    if not _MARK.search(text):
+        return text
+    return _SECRET_TEXT.sub(lambda match: (match["before"] or match["user"] or "") + REDACTED, text)

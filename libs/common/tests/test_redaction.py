@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -67,6 +68,7 @@ def test_secrets_of_other_types_are_replaced(value: object) -> None:
         ("got 'bearer abc'", f"got 'bearer {REDACTED}'"),
         ("BEARER abc", f"BEARER {REDACTED}"),
         ("mysql+pymysql://app:p%40ss@db:3306/api", f"mysql+pymysql://app:{REDACTED}@db:3306/api"),
+        ("mysql://app:p@ss@db/api", f"mysql://app:{REDACTED}@db/api"),
         ("redis://:hunter2@valkey:6379/0 lost", f"redis://:{REDACTED}@valkey:6379/0 lost"),
         ("token eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln refused", f"token {REDACTED} refused"),
         ("rt0.019284ab.c2ln is spent", f"{REDACTED} is spent"),
@@ -89,3 +91,11 @@ def test_secrets_inside_text_are_replaced(text: str, clean: str) -> None:
 )
 def test_text_that_only_looks_like_one_stays(text: str) -> None:
     assert redacted(event=text) == {"event": text}
+
+
+@pytest.mark.parametrize("part", ["eyJ-", "eyJaaaaa.", "://a:", "bearer ", "rt0.", "://a:b@"])
+def test_no_text_makes_it_slow(part: str) -> None:
+    text = part * 50_000
+    began = time.process_time()
+    redacted(path=text)
+    assert time.process_time() - began < 1

@@ -1,7 +1,7 @@
 """Puts a service's application together: the parts every service has, in the one order that works."""
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -21,7 +21,22 @@ from common.web.sessions import install_sessions
 if TYPE_CHECKING:
     from common.db.database import Database
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _OWN_PROBLEMS: Mapping[type[Exception], Problem] = {NotReady: Problem(503, "not-ready", "Not ready")}
+
+
+class ServiceFlask(Flask):
+    """Flask with our request, and without asking each hook and view at each call whether it is a coroutine.
+
+    None is: a Redprint refuses them. The question costs a fifth of what Flask does for a request.
+    """
+
+    request_class = ServiceRequest
+
+    def ensure_sync(self, func: F) -> F:
+        """Return the function."""
+        return func
 
 
 def create_app(
@@ -40,8 +55,7 @@ def create_app(
     Raises RedprintError for a route that declares no access.
     """
     configure_logging(settings)
-    app = Flask(import_name, static_folder=None, template_folder=None)
-    app.request_class = ServiceRequest
+    app = ServiceFlask(import_name, static_folder=None, template_folder=None)
     app.extensions["settings"] = settings
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.config["PROPAGATE_EXCEPTIONS"] = False  # tests see the same 500 as clients

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from flask import Request
 
 # Answers are data, never pages: nothing in them is run, framed or guessed at, and no cache keeps them unasked.
 SECURITY_HEADERS = (
@@ -57,11 +58,12 @@ def _add_headers(headers: list[tuple[str, str]], context: RequestContext) -> Non
 def _describe(environ: "WSGIEnvironment", context: RequestContext, status: str) -> dict[str, Any]:
     """The query is left out: it may hold what people search for."""
     # Werkzeug keeps the request here until Flask is done with it, which at the start of the answer it is not.
-    rule = environ["werkzeug.request"].url_rule
+    request: Request = environ["werkzeug.request"]
+    rule = request.url_rule
     return {
-        "method": environ["REQUEST_METHOD"],
+        "method": request.method,
         "route": None if rule is None else rule.rule,
-        "path": environ["PATH_INFO"],
+        "path": request.path,
         "status": int(status[:3]),
         "duration_ms": round((perf_counter() - context.started) * 1000, 2),
         "client": environ.get("REMOTE_ADDR"),

@@ -153,6 +153,11 @@ def test_an_address_that_is_not_there_has_no_route(client: FlaskClient, capsys: 
     assert (line["route"], line["status"]) == (None, 404)
 
 
+def test_an_address_is_logged_as_the_text_it_is(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
+    client.get("/caf%C3%A9/%ff")
+    assert logged(capsys)[0]["path"] == "/café/\ufffd"
+
+
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_probes_leave_no_line(client: FlaskClient, capsys: pytest.CaptureFixture[str], path: str) -> None:
     client.get(path)
