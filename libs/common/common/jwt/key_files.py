@@ -54,7 +54,7 @@ def generate_signing_key(path: Path, alg: str = ES256) -> bool:
 
 def _find_key_file(directory: Path) -> Path:
     try:
-        paths = sorted(path for path in directory.iterdir() if path.suffix == ".pem" and not path.name.startswith("."))
+        paths = sorted(path for path in directory.iterdir() if path.suffix == ".pem")
     except OSError as error:
         raise KeyFileError(f"the key directory {directory} cannot be read: {error.strerror}") from error
     if not paths:

@@ -279,6 +279,20 @@ def test_a_lost_issuer_is_bridged_for_a_day_and_no_longer(
     assert cache.get(mint.key.kid) is None
 
 
+def test_an_issuer_that_is_back_after_days_with_the_same_set_is_asked_for_all_of_it(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    now = 1000.0
+    cache = make_cache(monotonic=lambda: now)
+    cache.warm()
+    tag, issuer.status, issuer.etag = issuer.etag, 503, None
+    now += 24 * 3600 + 1
+    assert not cache.refresh()
+    issuer.status, issuer.etag = 200, tag
+    assert cache.refresh()
+    assert cache.get(mint.key.kid)
+
+
 def test_an_issuer_that_starts_after_us_is_found_soon(
     make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
 ) -> None:

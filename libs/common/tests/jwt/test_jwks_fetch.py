@@ -57,6 +57,19 @@ def test_an_answer_that_drips_is_given_up_in_time(serve: SendPieces, beginning: 
     assert time.monotonic() - begun < 2
 
 
+def test_a_document_without_end_is_given_up_at_the_limit(serve: SendPieces) -> None:
+    url = check_url(serve(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 65_536, b" "))
+    with pytest.raises(FetchError, match="larger than 65536"):
+        fetch_document(url, None, 5)
+
+
+def test_no_change_is_no_answer_to_who_has_nothing(serve: SendPieces) -> None:
+    unchanged = b"HTTP/1.1 304 Not Modified\r\n\r\n"
+    assert fetch_document(check_url(serve(unchanged)), '"1"', 2) == Fetched(None, '"1"')
+    with pytest.raises(FetchError, match="304"):
+        fetch_document(check_url(serve(unchanged)), None, 2)
+
+
 def test_an_answer_in_time_is_read_whole(serve: SendPieces) -> None:
     url = serve(b'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: 2\r\n\r\n{}')
     assert fetch_document(check_url(url), None, 2) == Fetched(b"{}", '"1"')
