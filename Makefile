@@ -11,8 +11,9 @@ PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml servi
 ##@ Run
 
 .PHONY: run
+run: export APP_ENV := development
 run: $(VENV) ## Start everything, take the first tour, stay up (DB=mysql, TOUR=0, API_PORT=..., see docs/local-run.md)
-	@APP_ENV=development $(PY) scripts/run
+	@$(PY) scripts/run
 
 .PHONY: clean
 clean: ## Delete .local/: keys, databases, files and logs of local runs

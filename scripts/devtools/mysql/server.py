@@ -66,9 +66,13 @@ class OwnServer:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        if not wait_until_answering(self.port, timeout_seconds, lambda: process.poll() is None):
+        try:
+            if not wait_until_answering(self.port, timeout_seconds, lambda: process.poll() is None):
+                raise Unavailable(f"{program.origin} does not start: {self._log_end()} (log: {self._log})")
+        except BaseException:  # Ctrl-C included: nobody else knows of this process yet
             process.kill()
-            raise Unavailable(f"{program.origin} does not start: {self._log_end()} (log: {self._log})")
+            process.wait()
+            raise
 
     def pid(self) -> int | None:
         """Return the process id of the running server, None when there is none (a stale pid file does not count)."""

@@ -23,7 +23,8 @@ from devtools.run.stack import Stack
 
 def main() -> int:
     """Run until a signal (0) or until something goes wrong (1, with a line saying what)."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job starts with SIGINT ignored
+        signal.signal(number, _interrupt)
     # Forked helpers start at once and need no import of this program; there are no threads yet to be harmed.
     multiprocessing.set_start_method("fork")
     try:
@@ -72,5 +73,5 @@ def _end_orphans(local: Path) -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Before the services' manager has its own handlers, SIGTERM ends the run as Ctrl-C does."""
+    """Before the services' manager has its own handlers, both signals end the run as Ctrl-C ends any program."""
     raise KeyboardInterrupt
