@@ -66,13 +66,20 @@ class Readiness:
         """Return the names of the checks that fail; every name while no answer is recent enough."""
         if self._clock() - self._checked_at >= CHECK_EVERY_SECONDS and self._lock.acquire(blocking=False):
             try:
-                self._failing = [name for name, check in self._checks.items() if not _passes(name, check)]
-                self._checked_at = self._clock()
+                self._look()
             finally:
                 self._lock.release()
         if self._clock() - self._checked_at > MAX_AGE_SECONDS:
             return list(self._checks)
         return self._failing
+
+    def _look(self) -> None:
+        failing = [name for name, check in self._checks.items() if not _passes(name, check)]
+        if failing != self._failing:
+            # What asks sees a 503 at most, and keeps its body to itself.
+            log.warning("readiness_changed", failing=failing)
+        self._failing = failing
+        self._checked_at = self._clock()
 
 
 def install_health(app: Flask, settings: Settings, checks: Mapping[str, Check]) -> None:

@@ -93,8 +93,12 @@ def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> byte
         return json.dumps(event, default=str).encode()
 
 
+# An address may hold what moves a terminal's cursor; lines and tabs are the renderer's own.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
 def _encode(_logger: WrappedLogger, _method: str, text: Any) -> bytes:
-    return str(text).encode(errors="backslashreplace")
+    return str(text).translate(_CONTROLS).encode(errors="backslashreplace")
 
 
 _JSON: list[Processor] = [_render_json]

@@ -1,8 +1,11 @@
+import json
 import threading
 from collections.abc import Callable
 
 import pytest
+from common.config import Settings, load_settings
 from common.health import CHECK_EVERY_SECONDS, MAX_AGE_SECONDS, Readiness
+from common.logging import configure_logging
 from flask.testing import FlaskClient
 
 MakeClient = Callable[..., FlaskClient]
@@ -95,6 +98,20 @@ def test_a_failure_is_kept_and_forgotten_like_a_success() -> None:
     assert readiness.failing() == ["schema"]
     clock.now += CHECK_EVERY_SECONDS
     assert readiness.failing() == []
+
+
+def test_the_log_says_when_readiness_changes_and_what_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(load_settings(Settings, {"APP_ENV": "testing"}))
+    clock, check = Ticks(), Counting(passes=False)
+    readiness = Readiness({"schema": check}, clock)
+    for check.passes in (False, False, True, True):
+        readiness.failing()
+        clock.now += CHECK_EVERY_SECONDS
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["event"], line["failing"]) for line in lines] == [
+        ("readiness_changed", ["schema"]),
+        ("readiness_changed", []),
+    ]
 
 
 def hang(readiness: Readiness, entered: threading.Event) -> threading.Thread:

@@ -128,6 +128,14 @@ def test_development_reads_as_text(capsys: Capture) -> None:
     assert "\x1b" not in written
 
 
+def test_text_holds_nothing_that_moves_a_cursor_or_forges_a_line(capsys: Capture) -> None:
+    configure(LOG_FORMAT="text")
+    structlog.get_logger().info("request", path="/\x1b[2J\x9b\r\n2024 forged\x7f")
+    written = capsys.readouterr().out
+    assert written.count("\n") == 1
+    assert written.removesuffix("\n").isprintable()
+
+
 def test_text_shows_tracebacks_too(capsys: Capture) -> None:
     configure(LOG_FORMAT="text")
     try:
