@@ -56,7 +56,6 @@ _DETAILS = {
     400: "The request is not one this service understands, or its body ended too early.",
     404: "There is nothing at this address.",
     405: "This address does not take that method; Allow lists those it takes.",
-    413: "The body is larger than this address takes.",
     500: "Something went wrong on our side. It has been logged under the trace id.",
 }
 
@@ -143,6 +142,8 @@ def _answer_http_error(error: HTTPException) -> Response:
 
 def _detail_of(error: HTTPException, status: int) -> str:
     has_own_text = error.description != type(error).description
+    if status == 413 and not has_own_text and (limit := request.max_content_length):
+        return f"The body is larger than the {limit} bytes this address takes."
     return str((not has_own_text and _DETAILS.get(status)) or error.description or http_problem(status).title)
 
 

@@ -5,6 +5,7 @@ would silently win, and NaN), then by pydantic from the same bytes. The first pa
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeVar, get_origin
 
@@ -108,10 +109,22 @@ def _check_length(request: Request, body: bytes) -> None:
 def _check_json(body: bytes) -> None:
     try:
         _DECODER.decode(body.decode())
-    except _Refused as error:
-        raise MalformedJSON(str(error)) from None
-    except (ValueError, RecursionError):
-        raise MalformedJSON("The body is not JSON in UTF-8.") from None
+    except RecursionError:
+        raise MalformedJSON("The body is nested too deep.") from None
+    except ValueError as error:
+        raise MalformedJSON(_why_not_json(error)) from None
+
+
+def _why_not_json(error: ValueError) -> str:
+    """Say what is wrong and where, and repeat no value."""
+    match error:
+        case _Refused():
+            return str(error)
+        case json.JSONDecodeError():
+            return f"The body is not JSON: {error}."
+        case UnicodeDecodeError():
+            return f"The body is not UTF-8: see its byte {error.start}."
+    return "The body holds a number of too many digits."  # more than Python converts
 
 
 class _Refused(ValueError):
@@ -121,7 +134,8 @@ class _Refused(ValueError):
 def _refuse_repeated_names(pairs: list[tuple[str, Any]]) -> None:
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
-        raise _Refused("The body holds an object with the same name twice.")
+        repeated = next(name for name, count in Counter(names).items() if count > 1)
+        raise _Refused(f"The body holds an object with the name {repeated[:100]!a} twice.")
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -134,7 +148,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_refuse_repeated_names, parse_cons
 def _refusal(error: ValidationError, whole: str) -> DomainError:
     faults = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_FIELD_ERRORS]
     if faults[0]["type"] == "json_invalid":  # a lone surrogate, say: Python's parser lets it pass
-        return MalformedJSON("The body is not JSON in UTF-8.")
+        return MalformedJSON(f"The body is not JSON: {faults[0]['msg'].removeprefix('Invalid JSON: ')}.")
     return FieldErrors(describe_faults(faults, whole))
 
 

@@ -172,9 +172,25 @@ def test_what_is_not_json_is_400(client: FlaskClient, body: bytes) -> None:
     assert refusal(post(client, body)) == (400, "malformed-json")
 
 
-def test_the_fault_of_json_is_named_where_it_is_no_syntax(client: FlaskClient) -> None:
-    assert "twice" in post(client, MALFORMED["a name twice"]).json["detail"]
-    assert "NaN" in post(client, MALFORMED["NaN"]).json["detail"]
+FAULTS = {
+    b'{"name":"x",\n "count" 3}': "The body is not JSON: Expecting ':' delimiter: line 2 column 10 (char 22).",
+    b"": "The body is not JSON: Expecting value: line 1 column 1 (char 0).",
+    b'{"name":"\xff"}': "The body is not UTF-8: see its byte 9.",
+    b'{"name":"\\ud800"}': "The body is not JSON: unexpected end of hex escape at line 1 column 16.",
+    b'{"name":"x","name":"y"}': "The body holds an object with the name 'name' twice.",
+    b'{"\\ud800":1,"\\ud800":2}': "The body holds an object with the name '\\ud800' twice.",
+    b'{"name":"x","price":NaN}': "The body holds NaN, which is not JSON.",
+    b'{"count":' + b"9" * 5000 + b"}": "The body holds a number of too many digits.",
+    b"[" * 100_000: "The body is nested too deep.",
+    b"[" * 300 + b"]" * 300: "The body is not JSON: recursion limit exceeded at line 1 column 202.",
+}
+
+
+@pytest.mark.parametrize(("body", "detail"), FAULTS.items(), ids=range(len(FAULTS)))
+def test_what_is_wrong_with_json_is_said_with_its_place(make_client: MakeClient, body: bytes, detail: str) -> None:
+    answer = post(make_client(items), body)
+    assert refusal(answer) == (400, "malformed-json")
+    assert answer.json["detail"] == detail
 
 
 @pytest.mark.parametrize("body", ["[]", '"x"', "1", "null", "true"])
@@ -222,7 +238,9 @@ def test_a_flood_of_faults_is_cut_off(make_client: MakeClient) -> None:
 
 def test_a_body_over_the_limit_is_413(client: FlaskClient) -> None:
     assert refusal(post(client, b" " * 1990 + b"{}")) == (422, "validation-failed")
-    assert refusal(post(client, b" " * 2000 + b"{}")) == (413, "content-too-large")
+    answer = post(client, b" " * 2000 + b"{}")
+    assert refusal(answer) == (413, "content-too-large")
+    assert answer.json["detail"] == "The body is larger than the 2000 bytes this address takes."
 
 
 def test_a_body_of_unknown_length_over_the_limit_is_413(client: FlaskClient) -> None:
