@@ -46,6 +46,14 @@ class Attempt:
 
         What ends the whole process (SystemExit) is raised on, after the job was handed back.
         """
+        try:
+            return self._run(registry)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._end(endings.RELEASED, insist_seconds=0)
+            raise
+
+    def _run(self, registry: Registry) -> Outcome | None:
         self._count_start()
         try:
             kind = registry.get(self._job.kind, self._job.kind_version)
@@ -55,16 +63,8 @@ class Attempt:
             return self._end(endings.of_error(error, self._budget()))
         limits = (kind.soft_time_limit_seconds, kind.hard_time_limit_seconds)
         with LeaseKeeper(self._database, self._lease, self._timing, limits, self._end_out_of_time) as keeper:
-            return self._run_under(keeper, kind, payload)
-
-    def _run_under(self, keeper: LeaseKeeper, kind: Kind, payload: BaseModel) -> Outcome | None:
-        context = JobContext(self._database, self._job, lambda: self._check(keeper))
-        try:
+            context = JobContext(self._database, self._job, lambda: self._check(keeper))
             return self._end(self._call(kind, payload, context))
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                self._end(endings.RELEASED, insist_seconds=0)
-            raise
 
     def _check(self, keeper: LeaseKeeper) -> None:
         keeper.check()

@@ -1,5 +1,6 @@
 """Keeps the lease of a running job while its handler works, and tells the handler when it has to stop."""
 
+import math
 import os
 import threading
 import time
@@ -88,7 +89,7 @@ class LeaseKeeper:
             raise TimeLimitExceeded
 
     def _run(self) -> None:
-        while self._notice is not None and not self._stop.wait(self._pause_seconds()):
+        while not self._stop.wait(self._pause_seconds()):
             if time.monotonic() >= self._hard_limit_at:
                 self._end_process()
             if time.monotonic() >= self._next_beat_at:
@@ -107,7 +108,8 @@ class LeaseKeeper:
             return
         # Counted from before the request: the database took it for at least this long.
         self._renewed_at = sent_at
-        self._next_beat_at = sent_at + self._timing.heartbeat_seconds
+        # A lease that is lost needs no more of it; the hard limit still holds for a handler that does not listen.
+        self._next_beat_at = sent_at + self._timing.heartbeat_seconds if self._notice else math.inf
 
     def _renew(self, session: WriteSession) -> Notice | None:
         notice = transitions.renew(session, self._lease, self._timing.lease_seconds)

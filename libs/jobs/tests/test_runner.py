@@ -233,6 +233,17 @@ def test_a_worker_told_to_stop_hands_the_job_back_uncounted(store: StoreHarness,
     assert run(count_up_to(5), job.id) is Outcome.SUCCEEDED
 
 
+def test_a_stop_between_claim_and_handler_hands_the_job_back_too(store: StoreHarness) -> None:
+    class Stopped(Registry):
+        def get(self, name: str, version: int) -> Kind:
+            raise SystemExit
+
+    job_id = store.enqueue()
+    with pytest.raises(SystemExit):
+        Runner(Stores({"api": "unused"}, lambda url: store.database), Stopped()).run("api", job_id)
+    assert (store.job(job_id).state, store.job(job_id).attempt) == (JobState.QUEUED, 0)
+
+
 def test_a_worker_about_to_stop_hands_the_job_back_at_its_next_step(store: StoreHarness) -> None:
     stopping = iter([False, False, True])
     registry = Registry()
