@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -52,3 +54,27 @@ def test_the_present_is_aware_utc() -> None:
     now = utc_now()
     assert now.tzinfo is UTC
     assert abs(now.timestamp() - datetime.now(UTC).timestamp()) < 5
+
+
+FORKING = """
+import os
+from common.ids import new_id
+ids = [new_id() for _ in range(10)]
+for _ in range(3):
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.write(write, b"".join(new_id().bytes for _ in range(1000)))
+        os._exit(0)
+    os.close(write)
+    made = open(read, "rb").read()
+    ids += [made[at:at + 16] for at in range(0, len(made), 16)]
+    os.wait()
+assert len(ids) == 3010
+tails = {bytes(getattr(id, "bytes", id))[8:] for id in ids}
+assert len(tails) == len(ids), len(tails)
+"""
+
+
+def test_forked_processes_share_no_randomness() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
