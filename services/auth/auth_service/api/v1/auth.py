@@ -1,6 +1,6 @@
 """Accounts and sessions: register, log in, refresh, log out."""
 
-from common.access import AuthenticationRequired, public
+from common.access import AuthenticationRequired, InvalidToken, public
 from common.redprint import Redprint
 from common.web.guard import optional_principal
 
@@ -42,6 +42,8 @@ def log_out(body: Logout | None) -> None:
         use_cases.sessions.log_out_with_refresh_token(current_dependencies(), body.refresh_token)
         return
     principal = optional_principal()
-    if principal is None or principal.session_id is None:
+    if principal is None:
         raise AuthenticationRequired
+    if principal.session_id is None:
+        raise InvalidToken  # nothing of ours: it names no session that could end
     use_cases.sessions.log_out(current_dependencies(), principal.session_id)

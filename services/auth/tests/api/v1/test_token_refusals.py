@@ -168,6 +168,13 @@ def test_a_services_own_token_does_not_act_as_a_user_a42(
     assert client.get(ME, headers=as_bearer(token)).status_code == 403
 
 
+def test_a_token_without_a_session_ends_none(
+    client: FlaskClient, forger: Forger, as_bearer: Callable[..., Any], assert_problem: Callable[..., Any]
+) -> None:
+    response = client.post("/api/v1/auth/logout", headers=as_bearer(forger.sign(claims={"sid": None})))
+    assert_problem(response, 401, "invalid-token")
+
+
 @pytest.fixture
 def guarded(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     """The service with one more route, which asks for a scope and for auth's own audience."""
