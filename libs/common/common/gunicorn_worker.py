@@ -1,5 +1,6 @@
 """gunicorn's threaded worker, changed where one odd client, or a stop, would be felt by all the others."""
 
+import time
 from typing import Any
 
 import orjson
@@ -22,7 +23,7 @@ class ServiceWorker(gthread.ThreadWorker):  # type: ignore[misc] # its base is u
 
     def handle(self, conn: Any) -> Any:
         """Serve a connection; one on which nothing comes is left to the poller, which costs no thread."""
-        if not conn.initialized and not conn.wait_for_data(FIRST_BYTES_SECONDS):
+        if self.alive and not conn.initialized and not conn.wait_for_data(FIRST_BYTES_SECONDS):
             return gthread._DEFER  # noqa: SLF001 - what gunicorn's own handle returns, only sooner
         return super().handle(conn)
 
@@ -40,6 +41,10 @@ class ServiceWorker(gthread.ThreadWorker):  # type: ignore[misc] # its base is u
         super().set_accept_enabled(enabled)
         if enabled or self.alive:
             return
+        # gunicorn bounds the wait for idle connections so, and forgets those on which nothing ever came.
+        deadline = time.monotonic() + gthread.STOP_KEEPALIVE_LINGER
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
         for listener in self.sockets:
             accepted = -1
             while self.nr_conns != accepted:  # accept() says nothing; it counts

@@ -200,6 +200,17 @@ def test_a_client_that_stalls_is_given_up(serve: Start) -> None:
     assert '"level":"error"' not in written
 
 
+def test_a_silent_connection_does_not_hold_up_the_stop(serve: Start) -> None:
+    server = serve(GRACEFUL_TIMEOUT_SECONDS="20")
+    with closing(server.open()) as silent:
+        silent.connect()
+        assert server.ask("GET", "/livez").status == 200
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 6
+
+
 def test_who_waits_when_it_stops_is_served_and_who_comes_later_refused(serve: Start) -> None:
     server = serve(GRACEFUL_TIMEOUT_SECONDS="10", WEB_THREADS="5")
     (worker,) = server.noted("start")
