@@ -325,6 +325,35 @@ def test_a_renewal_that_fails_for_whatever_reason_is_tried_again(
     assert run(handler, timing=Timing(lease_seconds=1, heartbeat_seconds=0.1)) is Outcome.SUCCEEDED
 
 
+def away(function: Callable[..., Any], times: int) -> Callable[..., Any]:
+    """The function, after its database did not answer so many times."""
+    failures = [OperationalError("UPDATE", {}, Exception("gone")) for _ in range(times)]
+
+    def call(*args: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return function(*args, **options)
+
+    return call
+
+
+@pytest.mark.parametrize("name", ["claim", "succeed"])
+def test_a_database_that_is_away_for_a_moment_is_asked_again(
+    store: StoreHarness, run: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(transitions, name, away(getattr(transitions, name), times=2))
+    assert run(nothing) is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize(("name", "state"), [("claim", JobState.QUEUED), ("succeed", JobState.RUNNING)])
+def test_a_database_that_stays_away_leaves_the_job_to_the_dispatcher(
+    store: StoreHarness, run: Any, monkeypatch: pytest.MonkeyPatch, name: str, state: JobState
+) -> None:
+    monkeypatch.setattr(transitions, name, away(getattr(transitions, name), times=1000))
+    assert run(nothing, timing=Timing(lease_seconds=0.4, heartbeat_seconds=0.1)) is None
+    assert last_job(store).state is state
+
+
 def test_a_handler_past_its_soft_limit_is_stopped_and_tried_again(store: StoreHarness, run: Any) -> None:
     def handler(job: JobContext, payload: Numbers) -> None:
         while True:
