@@ -22,7 +22,9 @@ def scratch_database(url: str) -> Iterator[Database]:
             yield database
         return
     name = f"redprint_bench_{secrets.token_hex(4)}"
-    with _opened(url, has_tables=False) as server:
+    # No database is needed to make one: that of the URL may not exist.
+    server_url = make_url(url).set(database="").render_as_string(hide_password=False)
+    with _opened(server_url, has_tables=False) as server:
         _run(server, f"CREATE DATABASE {name}")
         try:
             own_url = make_url(url).set(database=name).render_as_string(hide_password=False)
