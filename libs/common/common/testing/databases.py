@@ -172,6 +172,8 @@ class MySQLDatabases:
     @contextmanager
     def _cursor(self) -> Iterator[Cursor]:
         with closing(self._server.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+            # Tests that start processes take longer than the server keeps an idle session (common.db.engine).
+            cursor.connection.ping(reconnect=True)
             yield cursor
 
 
