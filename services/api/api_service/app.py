@@ -24,7 +24,11 @@ def create_app(settings: APISettings | None = None, *, keys: KeySource | None = 
     database = Database(
         settings.database_url.get_secret_value(), pool_size=settings.db_pool_size, tls_ca=settings.db_tls_ca
     )
-    keys = keys or JWKSCache(settings.auth_jwks_url)
+    checks = {"database": lambda: schema_is_current(database, "api_service")}
+    if keys is None:
+        keys = cache = JWKSCache(settings.auth_jwks_url)
+        # Ready before the first keys are here, it would answer 401 to good tokens.
+        checks["keys"] = lambda: cache.is_loaded
     app = web.create_app(
         __name__,
         settings,
@@ -32,7 +36,7 @@ def create_app(settings: APISettings | None = None, *, keys: KeySource | None = 
         problems=PROBLEMS,
         verifier=TokenVerifier(keys, settings.auth_issuer, AUDIENCES),
         database=database,
-        checks={"database": lambda: schema_is_current(database, "api_service")},
+        checks=checks,
     )
     app.wsgi_app = LingeringMiddleware(app.wsgi_app, max_bytes=2 * settings.import_max_bytes)  # type: ignore[method-assign] # Flask documents it so
     on_worker_start(app, database.warm)

@@ -86,4 +86,13 @@ def test_no_token_is_accepted_while_the_keys_cannot_be_fetched(
     app = create_app(settings)
     headers = {"Authorization": f"Bearer {token_for(new_id())}"}
     assert app.test_client().get("/api/v1/contacts", headers=headers).status_code == 401
+    not_ready = app.test_client().get("/readyz")
+    assert (not_ready.status_code, not_ready.get_json()["code"]) == (503, "not-ready")
+    assert "keys" in not_ready.get_json()["detail"]
     stop_worker(app)
+
+
+@pytest.mark.parametrize("url", ["", "auth.auth.svc", "ftp://auth/jwks.json", "http://auth:port/jwks.json"])
+def test_an_address_keys_cannot_come_from_is_a_problem_of_the_settings(url: str) -> None:
+    with pytest.raises(ConfigError, match="AUTH_JWKS_URL"):
+        load_settings(APISettings, {**PRODUCTION, "AUTH_JWKS_URL": url})

@@ -3,7 +3,8 @@
 from typing import ClassVar
 
 from common.config import DatabaseSettings, WebSettings
-from pydantic import Field
+from common.jwt.jwks_fetch import check_url
+from pydantic import Field, field_validator
 
 MIB = 1024 * 1024
 
@@ -13,5 +14,12 @@ class APISettings(WebSettings, DatabaseSettings):
 
     development_only: ClassVar[frozenset[str]] = frozenset({"auth_jwks_url"})
 
-    auth_jwks_url: str = Field(min_length=1)
+    auth_jwks_url: str
     import_max_bytes: int = Field(default=100 * MIB, ge=1024)
+
+    @field_validator("auth_jwks_url")
+    @classmethod
+    def _check_jwks_url(cls, url: str) -> str:
+        """Beside all other problems, not as a traceback of the cache that would fetch it."""
+        check_url(url)
+        return url
