@@ -109,7 +109,7 @@ class _PartReader:
     def _open(self, event: Field | File) -> None:
         name = event.name or ""
         if name != FILE_PART and name not in self._texts:
-            raise _fault(name, "extra_forbidden", "This part is not known here.")
+            raise _fault(name, "extra-forbidden", "This part is not known here.")
         if name in self._seen:
             raise _fault(name, "repeated", "This may be given once.")
         self._seen.add(name)
@@ -132,7 +132,7 @@ class _PartReader:
     def _take_text(self, event: Data) -> None:
         self._text += event.data
         if len(self._text) > MAX_TEXT_BYTES:
-            raise _fault(self._part, "too_long", f"This has more than {MAX_TEXT_BYTES} bytes.")
+            raise _fault(self._part, "too-long", f"This has more than {MAX_TEXT_BYTES} bytes.")
         if not event.more_data:
             try:
                 self._upload.texts[self._part] = self._text.decode()

@@ -85,7 +85,7 @@ def describe_faults(faults: Iterable[ErrorDetails], whole: str) -> list[FieldErr
     return [
         FieldError(
             ".".join(str(part) for part in fault["loc"]) or whole,
-            fault["type"],
+            fault["type"].replace("_", "-"),  # one spelling for all codes, ours and pydantic's
             fault["msg"].removeprefix("Value error, "),
         )
         for fault in faults
@@ -155,7 +155,7 @@ def _refusal(error: ValidationError, whole: str) -> DomainError:
 def _refuse_query(request: Request) -> None:
     if request.query_string:
         raise FieldErrors(
-            FieldError(name, "extra_forbidden", "This address takes no query.")
+            FieldError(name, "extra-forbidden", "This address takes no query.")
             for name in list(request.args)[:MAX_FIELD_ERRORS]
         )
 

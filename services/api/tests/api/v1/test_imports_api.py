@@ -138,12 +138,12 @@ def test_a_file_no_row_could_come_from_is_refused_with_a_code_and_stored_nowhere
         ([('name="on_conflict"', b"skip")], "file", "missing"),
         ([('name="file"', b"name\n"), ('name="file"', b"name\n")], "file", "repeated"),
         ([('name="mapping"', b"{}"), ('name="mapping"', b"{}"), ('name="file"', b"name\n")], "mapping", "repeated"),
-        ([('name="file"', b"name\n"), ('name="format"', b"csv")], "format", "extra_forbidden"),
-        ([('name="other"; filename="x"', b"name\n")], "other", "extra_forbidden"),
-        ([('filename="x"', b"name\n")], "", "extra_forbidden"),
+        ([('name="file"', b"name\n"), ('name="format"', b"csv")], "format", "extra-forbidden"),
+        ([('name="other"; filename="x"', b"name\n")], "other", "extra-forbidden"),
+        ([('filename="x"', b"name\n")], "", "extra-forbidden"),
         ([('name="file"', b"name\n"), ('name="on_conflict"', b"replace")], "on_conflict", "enum"),
         ([('name="file"', b"name\n"), ('name="mapping"', b"{\xff}")], "mapping", "not_utf8"),
-        ([('name="file"', b"name\n"), ('name="mapping"', b"x" * 20_000)], "mapping", "too_long"),
+        ([('name="file"', b"name\n"), ('name="mapping"', b"x" * 20_000)], "mapping", "too-long"),
     ],
 )
 def test_parts_that_are_missing_repeated_unknown_or_wrong_are_named(
