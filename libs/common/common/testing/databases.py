@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
+from pymysql import MySQLError
 from pymysql.cursors import Cursor
 from sqlalchemy import MetaData, QueuePool, make_url
 
@@ -173,7 +174,10 @@ class MySQLDatabases:
     def _cursor(self) -> Iterator[Cursor]:
         with closing(self._server.raw_connection()) as connection, closing(connection.cursor()) as cursor:
             # Tests that start processes take longer than the server keeps an idle session (common.db.engine).
-            cursor.connection.ping(reconnect=True)
+            try:
+                cursor.connection.ping()
+            except MySQLError:
+                cursor.connection.connect()
             yield cursor
 
 
