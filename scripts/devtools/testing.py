@@ -13,7 +13,7 @@ from devtools import say
 from devtools.mysql.cli import running
 from devtools.mysql.errors import NoMySQL, Unavailable
 from devtools.mysql.find import start
-from devtools.mysql.leftovers import discard_leftovers, test_home
+from devtools.mysql.leftovers import discard_leftovers, home_of_tests
 from devtools.mysql.server import url
 from devtools.paths import ROOT
 from devtools.ports import free_port
@@ -50,7 +50,7 @@ def mysql_for_tests() -> Iterator[tuple[str | None, str]]:
         if address is None:
             discard_leftovers()
             port = free_port()
-            server = start(test_home(os.getpid()), port, keep=False)
+            server = start(home_of_tests(os.getpid()), port, keep=False)
     except (NoMySQL, Unavailable) as error:
         yield None, str(error)
         return

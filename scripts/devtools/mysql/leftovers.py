@@ -10,7 +10,7 @@ from devtools.mysql.server import OwnServer
 PREFIX = "tests-of-"
 
 
-def test_home(pid: int) -> Path:
+def home_of_tests(pid: int) -> Path:
     """Return the folder for the server of the test run with that process id."""
     return base_folder() / f"{PREFIX}{pid}"
 

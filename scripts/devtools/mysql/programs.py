@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from devtools.mysql.errors import Unavailable
 
+SERVER_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/usr/local/mysql/bin")
+"""Where distributions put servers: only root's PATH looks there."""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -35,8 +38,7 @@ class Program:
 
 def installed() -> Program:
     """Return the mysqld on PATH. MariaDB ships a server of that name; it differs where it matters, so it is refused."""
-    # Distributions put servers where only root's PATH looks.
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/usr/local/mysql/bin"])
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *SERVER_FOLDERS])
     found = shutil.which("mysqld", path=path)
     if found is None:
         raise Unavailable("no mysqld on PATH")
