@@ -58,6 +58,10 @@ class Stack:
         self._broker.kill()
         self._broker.wait()
 
+    def freeze_broker(self) -> None:
+        assert self._broker is not None
+        self._broker.suspend()
+
     def start_worker(self) -> None:
         program = str(Path(__file__).with_name("worker_of_test_kinds.py"))
         # A killed worker leaves its directory behind; pytest clears this one.

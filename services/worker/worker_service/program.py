@@ -55,7 +55,15 @@ def run() -> int:
     app.steps["worker"].add(Liveness)
     with serving_metrics(settings.metrics_port, settings.host) as server:
         signals.worker_process_init.connect(lambda **_: server.forget_in_child(), weak=False)
-        worker = JobWorker(app=app, pool_cls="prefork", without_gossip=True, without_mingle=True, quiet=True)
+        worker = JobWorker(
+            app=app,
+            pool_cls="prefork",
+            without_gossip=True,
+            without_mingle=True,
+            # Nobody listens to its beats, and each waits as long as the broker is away; so would a stop.
+            without_heartbeat=True,
+            quiet=True,
+        )
         worker.start()
     return 0 if lifecycle.is_stopping else int(worker.exitcode or 0)
 
