@@ -17,7 +17,7 @@ run: $(VENV) ## Start everything, take the first tour, stay up (DB=mysql, TOUR=0
 
 .PHONY: clean
 clean: ## Delete .local/: keys, databases, files and logs of local runs
-	@scripts/clean
+	@if [ -f $(VENV) ]; then $(PY) scripts/clean; else rm -rf .local; fi
 
 ##@ Test and check
 

@@ -169,6 +169,25 @@ def test_a_second_run_is_told_of_the_first_in_one_line_and_starts_nothing(run, t
     assert marked(tmp_path / "other") == []
 
 
+def test_clean_deletes_everything_but_not_under_a_running_product(run, tmp_path):
+    first = run(TOUR="0")
+    first.wait_for("Ctrl-C stops everything.")
+    refused = clean(tmp_path)
+    assert refused.returncode == 1
+    assert "already running here" in refused.stderr
+    assert (tmp_path / "data" / "api.db").exists()
+    first.process.kill()
+    first.process.wait()
+    assert clean(tmp_path).returncode == 0
+    assert not tmp_path.exists()
+    assert_nothing_left(first)
+
+
+def clean(folder: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "REDPRINT_LOCAL": str(folder)}
+    return subprocess.run([sys.executable, SCRIPTS / "clean"], env=env, capture_output=True, text=True, check=False)
+
+
 def test_a_service_that_cannot_start_is_named_with_the_end_of_its_log(run):
     broken = run(ACCESS_TOKEN_TTL_SECONDS="1")
     assert broken.process.wait(timeout=60) == 1
