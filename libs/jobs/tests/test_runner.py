@@ -189,6 +189,20 @@ def test_a_step_that_fails_leaves_nothing_behind(store: StoreHarness, run: Any) 
     assert (last_job(store).checkpoint, ledger(store)) == (None, b"")
 
 
+@pytest.mark.parametrize(("done", "crashes"), [(0, 2), (1, 0)])
+def test_only_a_step_that_comes_further_starts_a_new_count_of_crashes(
+    store: StoreHarness, run: Any, done: int, crashes: int
+) -> None:
+    def handler(job: JobContext, payload: Numbers) -> None:
+        with job.step() as step:
+            step.save({}, done=done, total=None, unit="steps")
+
+    job_id = store.enqueue()
+    store.change(job_id, crash_count=2)
+    assert run(handler, job_id) is Outcome.SUCCEEDED
+    assert store.job(job_id).crash_count == crashes
+
+
 @pytest.mark.parametrize("saves", [True, False])
 def test_a_zombie_cannot_commit_its_step(store: StoreHarness, run: Any, saves: bool) -> None:
     def handler(job: JobContext, payload: Numbers) -> None:
