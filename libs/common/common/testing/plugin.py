@@ -5,12 +5,20 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 
 from common.db import Database
 from common.testing.clock import SettableClock
 from common.testing.databases import DatabaseSource, MySQLDatabases, Schema, SQLiteDatabases
 
 _NO_MYSQL = "TEST_MYSQL_URL is not set, so nothing is tested on MySQL here (`make test` finds or starts a server)"
+
+
+@pytest.fixture(autouse=True)
+def fresh_logs() -> None:
+    """Logs as a process finds them: neither configured by another test's application nor with its request's fields."""
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(params=["sqlite", "mysql"])
