@@ -53,6 +53,7 @@ class Guide:
         return 1
 
     def _wait(self, processes: Processes) -> None:
+        self._say("Starting valkey, auth, api, worker and dispatcher ...")
         for name, url in (("auth", self._stack.auth_url), ("api", self._stack.api_url)):
             if not wait_for(f"{url}/readyz", READY_SECONDS, processes.stopping):
                 raise TourFailed(
