@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from common.db import Database
-from common.db.engine import make_engine
+from common.db.engine import POOL_RECYCLE_SECONDS, make_engine
 from common.testing.statements import statements
 from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -49,6 +49,11 @@ def test_sessions_are_read_committed_in_utc_and_strict(library):
 def test_the_locks_of_a_client_that_vanished_are_freed_before_a_job_has_used_up_its_attempts(library):
     with library.database.read() as session:
         assert session.scalar(text("SELECT @@SESSION.wait_timeout")) <= 60
+
+
+def test_the_pool_gives_a_connection_up_before_the_server_does(library):
+    with library.database.read() as session:
+        assert session.scalar(text("SELECT @@SESSION.wait_timeout")) > POOL_RECYCLE_SECONDS
 
 
 def test_tables_are_innodb_with_our_collation_whatever_the_database_says(library):
