@@ -51,6 +51,7 @@ def _run(settings: RunSettings, local: Path) -> int:
             migrate_databases(stack)
             return _serve(stack, settings, begun)
     finally:
+        _ignore_signals()
         end(marked(local), grace_seconds=1)
 
 
@@ -70,6 +71,12 @@ def _end_orphans(local: Path) -> None:
     if orphans:
         say.note(f"Ending {len(orphans)} processes left over by an earlier run that was killed ...")
         end(orphans, grace_seconds=3)
+
+
+def _ignore_signals() -> None:
+    """The end takes seconds at most and is not to be cut short by an impatient second Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
