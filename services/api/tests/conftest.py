@@ -1,6 +1,6 @@
 """An api service on a database of its own, with keys of the test run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +27,7 @@ def database(make_database: Callable[[Schema], Database]) -> Database:
 
 
 @pytest.fixture
-def app(database: Database, signing_key: SigningKey) -> Flask:
+def app(database: Database, signing_key: SigningKey) -> Iterator[Flask]:
     settings = load_settings(
         APISettings,
         {
@@ -37,7 +37,9 @@ def app(database: Database, signing_key: SigningKey) -> Flask:
             "IMPORT_MAX_BYTES": str(IMPORT_MAX_BYTES),
         },
     )
-    return create_app(settings, keys=StaticKeys([signing_key.verifying_key]))
+    application = create_app(settings, keys=StaticKeys([signing_key.verifying_key]))
+    yield application
+    application.extensions["database"].dispose()
 
 
 class User:

@@ -66,8 +66,10 @@ def test_the_service_is_ready_once_its_schema_is_there(app: Flask, database: Dat
 
 def test_the_service_is_not_ready_without_its_schema(tmp_path: Path) -> None:
     settings = load_settings(APISettings, {"APP_ENV": "testing", "DATABASE_URL": f"sqlite:///{tmp_path}/x.db"})
-    response = create_app(settings).test_client().get("/readyz")
+    app = create_app(settings)
+    response = app.test_client().get("/readyz")
     assert (response.status_code, response.get_json()["code"]) == (503, "not-ready")
+    stop_worker(app)
 
 
 @pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)

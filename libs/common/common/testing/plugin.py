@@ -1,5 +1,6 @@
 """The fixtures of the whole repository, loaded by the `conftest.py` at its root (so, after coverage has started)."""
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ import pytest
 import structlog
 
 from common.db import Database
+from common.logging import StructlogHandler
 from common.testing.clock import SettableClock
 from common.testing.databases import DatabaseSource, MySQLDatabases, Schema, SQLiteDatabases
 
@@ -19,6 +21,9 @@ def fresh_logs() -> None:
     """Logs as a process finds them: neither configured by another test's application nor with its request's fields."""
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, StructlogHandler)]
+    root.setLevel(logging.WARNING)
 
 
 @pytest.fixture(params=["sqlite", "mysql"])
