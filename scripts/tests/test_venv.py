@@ -2,8 +2,8 @@
 
 import os
 import shutil
-import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -38,9 +38,9 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make_venv(clone: Path, **fakes: str) -> subprocess.CompletedProcess[str]:
+def make_venv(clone: Path, user: str | None = None, **fakes: str) -> subprocess.CompletedProcess[str]:
     env = {"PATH": os.environ["PATH"], "PYTHON": str(clone / "fake-python"), "FAKE_VERSION": "3.12.1", **fakes}
-    return subprocess.run([clone / "scripts/venv"], env=env, capture_output=True, text=True, check=False)
+    return subprocess.run([clone / "scripts/venv"], env=env, capture_output=True, text=True, check=False, user=user)
 
 
 def pip_calls(clone: Path) -> list[str]:
@@ -140,9 +140,16 @@ def test_any_other_failure_of_pip_shows_what_pip_said(clone):
     )
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_without_permission_to_write_it_says_so(clone):
-    clone.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    failed = make_venv(clone)
-    clone.chmod(stat.S_IRWXU)
-    assert failed.stderr.startswith(f"venv: No permission to write to {clone}.")
+    # Root may write everywhere, so somebody else has to try, in a place they can reach.
+    with tempfile.TemporaryDirectory() as place:
+        theirs = Path(place) / "clone"
+        shutil.copytree(clone, theirs)
+        for folder in (Path(place), theirs):
+            folder.chmod(0o555)
+        failed = make_venv(theirs, user="nobody" if os.geteuid() == 0 else None)
+        theirs.chmod(0o755)
+        Path(place).chmod(0o755)
+    assert failed.stderr == (
+        f"venv: No permission to write to {theirs}. Change its owner, or clone into a folder of your own.\n"
+    )
