@@ -80,7 +80,7 @@ class Client:
         return job
 
     def wait_until_midway(self, path: str) -> dict[str, Any]:
-        """Return the job once it has done a part of its work, and some is left."""
+        """Return the job once it has done a third of its work, and most of the rest is left."""
         job = self.wait_for_job(path, lambda job: is_midway(job) or has_ended(job), 60, 0.01)
         if not is_midway(job):
             raise Unexpected(f"too late, it has ended: {job}")
@@ -106,10 +106,11 @@ def has_ended(job: dict[str, Any]) -> bool:
 
 
 def is_midway(job: dict[str, Any]) -> bool:
-    """Whether the job runs, has committed something and is not through."""
-    progress: dict[str, Any] = job["progress"] or {"done": 0, "total": None}
-    is_through: bool = progress["done"] == progress["total"]
-    return job["state"] == "running" and progress["done"] > 0 and not is_through
+    """Whether the job runs and is between a third and the end of its work."""
+    if job["state"] != "running" or not job["progress"]:
+        return False
+    done, total = int(job["progress"]["done"]), int(job["progress"]["total"] or 0)
+    return total / 3 <= done < total
 
 
 class LiveStack:

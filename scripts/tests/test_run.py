@@ -3,10 +3,12 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -131,6 +133,9 @@ def test_after_a_kill_of_everything_the_next_run_finishes_the_job_with_the_same_
     client.wait_until_midway(job)
     killed.kill_everything()
     assert_nothing_left(killed)
+    with closing(sqlite3.connect(tmp_path / "data" / "api.db")) as database:
+        ((imported,),) = database.execute("SELECT COUNT(*) FROM contacts")
+    assert 0 < imported < 40_000, "the kill came too late"
     keys = {file: file.read_bytes() for file in (tmp_path / "keys").iterdir()}
 
     again = run(TOUR="0")
