@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devtools.paths import ROOT
 from devtools.processes import mark_of
 from devtools.run.settings import Ports
 from devtools.run.valkey import server_command
@@ -105,6 +104,3 @@ def _gunicorn(package: str) -> list[str]:
 
 def _module(name: str) -> list[str]:
     return [sys.executable, "-m", name]
-
-
-__all__ = ["BROKER", "HOST", "ROOT", "Service", "Stack"]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -70,8 +71,8 @@ def curl(request: Request) -> str:
     return " ".join(parts)
 
 
-def wait_for(url: str, timeout_seconds: float, gave_up: Any) -> bool:
-    """Wait until that address answers 200; False when the time is over or `gave_up` (an Event) is set."""
+def wait_for(url: str, timeout_seconds: float, gave_up: Event) -> bool:
+    """Wait until that address answers 200; False when the time is over or `gave_up` is set."""
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline and not gave_up.is_set():
         try:
