@@ -43,10 +43,12 @@ def test_jobs_of_all_stores_run_and_are_measured_logged_and_probed(stack: Any) -
         job = wait_for(stack.stores[name], job_id, JobState.SUCCEEDED)
         assert job.result == {"count": 2}
         assert ledger(stack.stores[name], job_id) == [1, 2]
-    metrics = scrape(stack.worker_port)
-    assert 'job_outcomes_total{kind="count",outcome="succeeded",store="auth"} 1.0' in metrics
-    assert 'job_wait_seconds_count{kind="count",store="api"} 1.0' in metrics
-    assert 'dispatched_total{store="api"} 1.0' in scrape(stack.dispatcher_port)
+    # Counted a moment after the rows say so.
+    eventually(
+        lambda: 'job_outcomes_total{kind="count",outcome="succeeded",store="auth"} 1.0' in scrape(stack.worker_port)
+    )
+    eventually(lambda: 'job_wait_seconds_count{kind="count",store="api"} 1.0' in scrape(stack.worker_port))
+    eventually(lambda: 'dispatched_total{store="api"} 1.0' in scrape(stack.dispatcher_port))
     started = [json.loads(line) for line in stack.log("worker").splitlines() if "job_started" in line]
     assert {line["job_id"] for line in started} == {str(job_id) for job_id in ids.values()}
     for alive in ("worker/worker-alive", "dispatcher/dispatcher-alive"):
