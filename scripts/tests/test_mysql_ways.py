@@ -164,7 +164,7 @@ def test_a_folder_of_somebody_else_is_not_used(monkeypatch, tmp_path):
 @pytest.mark.parametrize("arguments", [[], ["sideways"], ["up", "down"]])
 def test_a_wrong_call_shows_how_it_is_called(arguments, capsys):
     assert cli.main(arguments) == 2
-    assert capsys.readouterr().err.startswith("usage: scripts/mysql up|down|url\n")
+    assert capsys.readouterr().err.startswith("usage: scripts/mysql up|down|url|fetch\n")
 
 
 def test_a_port_of_somebody_else_is_said(greet, monkeypatch, tmp_path, capsys):

@@ -6,23 +6,24 @@ import sys
 from devtools import say
 from devtools.mysql.docker import ContainerServer
 from devtools.mysql.errors import NoMySQL, Unavailable
-from devtools.mysql.find import Server, base_folder, named_server, start
+from devtools.mysql.find import Server, base_folder, named_server, prepare, start
 from devtools.mysql.handshake import server_version
 from devtools.mysql.server import OwnServer, url
 
 USAGE = """\
-usage: scripts/mysql up|down|url
+usage: scripts/mysql up|down|url|fetch
 
   up    start a MySQL server for tests, unless it runs already, and print its URL
   down  end it and delete its data
   url   print the URL of the server that is named or runs, without starting one
+  fetch only fetch what `up` would have to fetch
 
 TEST_MYSQL_URL names a server to use instead; MYSQL_PORT (33306) is the port of our own."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 when it did what it says, 1 with one line on stderr when not, 2 for a wrong call."""
-    actions = {"up": up, "down": down, "url": running_url}
+    actions = {"up": up, "down": down, "url": running_url, "fetch": prepare}
     action = actions.get(" ".join(sys.argv[1:] if arguments is None else arguments))
     if action is None:
         say.note(USAGE)

@@ -4,11 +4,13 @@ Debian's stable releases ship no MySQL. apt resolves and verifies the packages a
 brings their libraries too, down to libc; mysqld then runs through the loader that came with them. No root needed.
 """
 
+import fcntl
 import platform
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from devtools import say
@@ -38,9 +40,19 @@ def fetched(folder: Path) -> Program:
     root = folder / "root"
     if not root.is_dir():
         _require_debian()
-        say.note("Fetching MySQL's server from Debian's packages (once, about 60 MB) ...")
-        _fetch(folder, root)
+        with _only_one(folder):
+            if not root.is_dir():
+                say.note("Fetching MySQL's server from Debian's packages (once, about 60 MB) ...")
+                _fetch(folder, root)
     return _program(root)
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Test runs may begin at the same time: one fetches, the others wait for it."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _require_debian() -> None:

@@ -1,16 +1,19 @@
 """Try the ways to a MySQL server in order, and say why each one that failed did."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from devtools.mysql import debian, programs
-from devtools.mysql.docker import ContainerServer
+from devtools.mysql.docker import ContainerServer, require_engine
 from devtools.mysql.errors import NoMySQL, Unavailable
 from devtools.mysql.handshake import server_version
+from devtools.mysql.programs import Program
 from devtools.mysql.server import OwnServer
+
+T = TypeVar("T")
 
 
 class Server(Protocol):
@@ -48,23 +51,39 @@ def named_server(env: Mapping[str, str] = os.environ) -> str | None:
     return url
 
 
+def prepare() -> None:
+    """Fetch what `start` would fetch, so that it can be had while something else is done. NoMySQL as for `start`."""
+    ways: list[Callable[[], object]] = [programs.installed, require_engine, _fetched]
+    _first_of(ways)
+
+
 def start(home: Path, port: int, *, keep: bool) -> Server:
     """Start a server by the first way that works: mysqld on PATH, a Docker engine, Debian's packages.
 
     `home` takes its data; `keep` says that they outlive the server. NoMySQL lists the reason of every way.
     """
     own, container = OwnServer(home, port), ContainerServer(port)
-    ways: list[tuple[Server, Callable[[], None]]] = [
-        (own, lambda: own.start(programs.installed())),
-        (container, lambda: container.start(keep_in=home if keep else None)),
-        (own, lambda: own.start(debian.fetched(base_folder() / "debian"))),
-    ]
+
+    def start_own(program: Program) -> Server:
+        own.start(program)
+        return own
+
+    def start_container() -> Server:
+        container.start(keep_in=home if keep else None)
+        return container
+
+    return _first_of([lambda: start_own(programs.installed()), start_container, lambda: start_own(_fetched())])
+
+
+def _fetched() -> Program:
+    return debian.fetched(base_folder() / "debian")
+
+
+def _first_of(ways: Sequence[Callable[[], T]]) -> T:
     reasons = []
-    for server, begin in ways:
+    for way in ways:
         try:
-            begin()
+            return way()
         except Unavailable as error:
             reasons.append(str(error))
-        else:
-            return server
     raise NoMySQL("; ".join(reasons))
