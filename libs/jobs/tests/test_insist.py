@@ -32,7 +32,7 @@ def test_the_last_error_is_raised_when_the_time_is_up() -> None:
     started = time.monotonic()
     with pytest.raises(OperationalError, match="gone away"):
         insist(Work(failures=100), seconds=1)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5
 
 
 def test_no_time_means_one_try() -> None:

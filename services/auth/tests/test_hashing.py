@@ -73,7 +73,7 @@ def test_one_more_than_may_wait_is_turned_away_at_once(hasher: BoundedHasher, ho
         begun = time.perf_counter()
         with pytest.raises(HashingBusy):
             hasher.hash("c")
-        assert time.perf_counter() - begun < 0.5
+        assert time.perf_counter() - begun < 0.9
         hold.set()
 
 
