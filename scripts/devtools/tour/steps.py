@@ -51,8 +51,19 @@ def new_account(auth_url: str) -> Account:
     return Account(f"ada.{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(12), auth_url)
 
 
-def take_tour(display: Display, auth_url: str, api_url: str, job_timeout_seconds: float = 60) -> Account:
-    """Register, log in, import the sample, watch the job, list, be refused; TourFailed at the first surprise."""
+def take_tour(
+    display: Display,
+    auth_url: str,
+    api_url: str,
+    job_timeout_seconds: float = 60,
+    *,
+    file: Path = SAMPLE,
+    mapping: str | None = None,
+) -> Account:
+    """Register, log in, import `file`, watch the job, list, be refused; TourFailed at the first surprise.
+
+    `mapping` is a JSON object from column to field, where the file's columns are named otherwise.
+    """
     tour = _Tour(display)
     account = new_account(auth_url)
     body = {"email": account.email, "password": account.password, "name": "Ada"}
@@ -62,7 +73,7 @@ def take_tour(display: Display, auth_url: str, api_url: str, job_timeout_seconds
     contacts = f"{api_url}/api/v1/contacts"
     accepted = tour.call(
         "Import a file in the background",
-        Request("POST", f"{contacts}/imports", token=token, upload={"file": SAMPLE.relative_to(ROOT)}),
+        Request("POST", f"{contacts}/imports", token=token, upload={"file": _short(file)}, form=_form(mapping)),
         202,
         lambda r: f"job at {r.headers['location']}",
     )
@@ -71,6 +82,16 @@ def take_tour(display: Display, auth_url: str, api_url: str, job_timeout_seconds
     tour.call("List contacts", Request("GET", f"{contacts}?limit=3", token=token), 200, _names)
     tour.call("Without a token: refused", Request("GET", contacts), 401, lambda r: str(r.json()["title"]))
     return account
+
+
+def _short(file: Path) -> Path:
+    """The path as seen from the root of the repository, where it is in it."""
+    file = file.absolute()
+    return file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
+
+
+def _form(mapping: str | None) -> dict[str, str]:
+    return {} if mapping is None else {"mapping": mapping}
 
 
 def _absolute(location: str, api_url: str) -> str:
