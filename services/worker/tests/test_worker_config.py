@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import kombu.utils.url
 import pytest
 from common.config import ConfigError, load_settings
 from jobs import metrics
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
+from sqlalchemy import make_url
 from worker_service.config import DispatcherSettings, WorkerSettings
 
 PRODUCTION = {
@@ -87,6 +89,34 @@ def test_what_cannot_work_is_refused_by_the_name_of_its_variable(changes: dict[s
         load_settings(WorkerSettings, PRODUCTION | changes)
     assert [problem.variable for problem in refusal.value.problems] == [variable]
     assert "secret" not in str(refusal.value)
+
+
+def test_passwords_of_stores_and_broker_may_be_in_files(tmp_path: Path) -> None:
+    for name, password in {"api": "a,b=c@d", "auth": "second", "broker": "s3cret/"}.items():
+        (tmp_path / name).write_text(f"{password}\n")
+    urls = {
+        "BROKER_URL": f"redis://broker@valkey:6379/0?password_file={tmp_path}/broker",
+        "JOB_STORES": f"api=mysql+pymysql://api_worker@mysql/api?charset=utf8mb4&password_file={tmp_path}/api,"
+        f" auth=mysql+pymysql://auth_worker@mysql/auth?password_file={tmp_path}/auth",
+    }
+    settings = load_settings(WorkerSettings, PRODUCTION | urls)
+    api, auth = (make_url(url) for url in settings.store_urls.values())
+    assert (api.password, auth.password) == ("a,b=c@d", "second")
+    assert (api.query, auth.query) == ({"charset": "utf8mb4"}, {})
+    broker = kombu.utils.url.parse_url(settings.broker_url.get_secret_value())
+    assert (broker["userid"], broker["password"], broker["virtual_host"]) == ("broker", "s3cret/", "0")
+    assert "s3cret" not in repr(settings)
+
+
+def test_each_store_without_its_password_is_named() -> None:
+    stores = "api=mysql://u@h/n?password_file=/not/there,sqlite=sqlite:////n.db,auth=mysql://h/n?password_file=/x"
+    broker = "redis://valkey/0?password_file=/x"
+    with pytest.raises(ConfigError) as refusal:
+        load_settings(WorkerSettings, {"APP_ENV": "production", "JOB_STORES": stores, "BROKER_URL": broker})
+    faults = {problem.variable: problem.message for problem in refusal.value.problems}
+    assert "store api: password_file /not/there cannot be read" in faults["JOB_STORES"]
+    assert "store auth: has a password_file but no user" in faults["JOB_STORES"]
+    assert "no user" in faults["BROKER_URL"]
 
 
 def test_a_heartbeat_too_slow_for_its_lease_is_refused() -> None:

@@ -3,14 +3,17 @@
 from common.config.base import DatabaseSettings, Settings, WebSettings
 from common.config.loading import EXIT_CONFIG, load_settings, load_settings_or_exit
 from common.config.problems import ConfigError, Problem
+from common.config.secret_files import PasswordFileError, insert_password
 
 __all__ = [
     "EXIT_CONFIG",
     "ConfigError",
     "DatabaseSettings",
+    "PasswordFileError",
     "Problem",
     "Settings",
     "WebSettings",
+    "insert_password",
     "load_settings",
     "load_settings_or_exit",
 ]

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from common.config.secret_files import insert_password
 from common.db.engine import parse_url
 
 AppEnv = Literal["development", "testing", "staging", "production"]
@@ -94,8 +95,9 @@ class DatabaseSettings(Settings):
     @field_validator("database_url")
     @classmethod
     def _check_url(cls, url: SecretStr) -> SecretStr:
-        parse_url(url.get_secret_value())  # its error is a ValueError, and says what is expected
-        return url
+        finished = insert_password(url.get_secret_value())
+        parse_url(finished)  # its error is a ValueError, and says what is expected
+        return SecretStr(finished)
 
     @field_validator("db_tls_ca")
     @classmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from common.config.base import Settings
 from common.config.problems import Problem
+from common.config.secret_files import read_secret
 
 
 def read_defaults(cls: type[Settings], app_env: str) -> dict[str, object]:
@@ -29,10 +30,7 @@ def read_environment(cls: type[Settings], env: Mapping[str, str]) -> dict[str, s
 
 
 def read_secret_files(cls: type[Settings], env: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
-    """Return the fields of `cls` that a file in SECRETS_DIR sets, one file a variable, and what cannot be read.
-
-    One newline at the end of a file is an editor's, not the secret's.
-    """
+    """Return the fields of `cls` that a file in SECRETS_DIR sets, one file a variable, and what cannot be read."""
     directory = env.get("SECRETS_DIR")
     if not directory:
         return {}, []
@@ -43,7 +41,7 @@ def read_secret_files(cls: type[Settings], env: Mapping[str, str]) -> tuple[dict
     for name in cls.model_fields:
         path = Path(directory, name.upper())
         try:
-            values[name] = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+            values[name] = read_secret(path)
         except FileNotFoundError:
             continue
         except (OSError, UnicodeDecodeError) as error:

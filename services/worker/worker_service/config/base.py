@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar
 
-from common.config import Settings
+from common.config import PasswordFileError, Settings, insert_password
 from common.config.base import Port
 from jobs.stores import parse_stores
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -28,15 +28,22 @@ class JobSettings(Settings):
     @field_validator("job_stores")
     @classmethod
     def _check_stores(cls, stores: SecretStr) -> SecretStr:
-        parse_stores(stores.get_secret_value())
-        return stores
+        finished, faults = [], []
+        for name, url in parse_stores(stores.get_secret_value()).items():
+            try:
+                finished.append(f"{name}={insert_password(url)}")
+            except PasswordFileError as error:
+                faults.append(f"store {name}: {error}")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return SecretStr(",".join(finished))
 
     @field_validator("broker_url")
     @classmethod
     def _check_broker(cls, url: SecretStr) -> SecretStr:
         if not url.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
             raise ValueError("has to be a redis://, rediss:// or redis+socket:// URL")
-        return url
+        return SecretStr(insert_password(url.get_secret_value()))
 
     @property
     def store_urls(self) -> dict[str, str]:
