@@ -1,4 +1,4 @@
-"""Compile the two locks: what runs, from the packages' own pyproject.toml, and the tools, from requirements-dev.in."""
+"""Compile the locks: what runs, from the packages' own pyproject.toml; the tools and the charts' checks, from their .in files."""
 
 import os
 import subprocess
@@ -11,7 +11,8 @@ from devtools import say
 from devtools.paths import ROOT, package_folders
 
 RUNTIME_LOCK = "requirements.lock"
-DEVELOPMENT_LOCK = "requirements-dev.lock"
+# Each has a file of the same name that ends in .in.
+TOOL_LOCKS = ("requirements-dev.lock", "requirements-charts.lock")
 OWN_PREFIX = "redprint-"
 
 COMPILE = [
@@ -34,14 +35,14 @@ def declared_requirements(folders: list[Path]) -> list[str]:
 
 
 def main() -> int:
-    """Write both locks; pins that still fit stay unless UPGRADE is `all` or names a distribution."""
+    """Write all locks; pins that still fit stay unless UPGRADE is `all` or names a distribution."""
     requirements = "\n".join(declared_requirements(package_folders())) + "\n"
     upgrade = _upgrade_options(os.environ.get("UPGRADE", ""))
     compiled = _compile([*upgrade, "--output-file", RUNTIME_LOCK, "-"], requirements)
-    if compiled == 0:
-        compiled = _compile(
-            [*upgrade, "-c", RUNTIME_LOCK, "--output-file", DEVELOPMENT_LOCK, "requirements-dev.in"], None
-        )
+    for lock in TOOL_LOCKS:
+        if compiled == 0:
+            source = str(Path(lock).with_suffix(".in"))
+            compiled = _compile([*upgrade, "-c", RUNTIME_LOCK, "--output-file", lock, source], None)
     if compiled != 0:
         say.note("lock: nothing was compiled; uv's message is above. It needs the network.")
     return compiled
