@@ -40,6 +40,20 @@ format: $(VENV) ## Format the code and mend what ruff can mend by itself
 	@$(PY) -m ruff format --quiet .
 	@$(PY) -m ruff check --fix --quiet .
 
+##@ Kubernetes
+
+.PHONY: images
+images: ## Build the images of all services, tagged with the commit (TARGET=dev, IMAGE_REGISTRY=..., see docs/kubernetes.md)
+	@scripts/images build
+
+.PHONY: deploy
+deploy: ## Deploy all releases with helm (ENV=development|staging|production, TAG=..., IMAGE_REGISTRY=...)
+	@scripts/deploy
+
+.PHONY: cluster-e2e
+cluster-e2e: $(VENV) ## Prove the charts in a namespace of its own on the current cluster, and take it away again
+	@scripts/cluster-e2e
+
 ##@ Packages
 
 .PHONY: venv
