@@ -38,7 +38,7 @@ spec:
 
 {{/* All pods of some namespaces, or nothing: {namespaces: list, port} */}}
 {{- define "service-lib.ingressFromNamespaces" -}}
-{{- if .namespaces }}
+{{- if .namespaces -}}
 - from:
     {{- range .namespaces }}
     - namespaceSelector:
@@ -74,7 +74,7 @@ spec:
       protocol: TCP
 {{- end }}
 
-{{/* Pods of this namespace by app.kubernetes.io/name: {app, port: name or number} */}}
+{{/* Pods of this namespace by app.kubernetes.io/name: {app, port: a number, for not all network plugins know names here} */}}
 {{- define "service-lib.egressToApp" -}}
 - to:
     - podSelector:

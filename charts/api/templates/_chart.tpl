@@ -1,0 +1,18 @@
+{{/* What is the api's own: {root}. The variables are described in services/api/README.md. */}}
+{{- define "api.env" -}}
+{{- with .root.Values -}}
+DATABASE_URL: {{ include "service-lib.mysqlUrl" (dict "database" .database "purpose" "db") | quote }}
+{{- if .database.tls.enabled }}
+DB_TLS_CA: /etc/redprint/mysql-ca/ca.crt
+{{- end }}
+AUTH_ISSUER: {{ .tokens.issuer | quote }}
+AUTH_JWKS_URL: {{ .tokens.jwksUrl | quote }}
+{{- end }}
+{{- end }}
+
+{{/* The Secrets the api mounts: {root} */}}
+{{- define "api.secrets" -}}
+{{- with .root.Values -}}
+{{ include "service-lib.mysqlSecrets" (dict "purpose" "db" "secret" .database.existingSecret "tls" .database.tls) }}
+{{- end }}
+{{- end }}
