@@ -37,6 +37,10 @@ spec:
   namespaceSelector:
     matchNames:
       - {{ .root.Release.Namespace }}
+  # Rules and dashboards find their series by these, as with annotations.
+  podTargetLabels:
+    - app.kubernetes.io/name
+    - app.kubernetes.io/component
   {{ .endpoints }}:
     - port: {{ .port | default "metrics" }}
       path: /metrics
