@@ -1,0 +1,69 @@
+"""Renders are the same every time, and what Kubernetes accepts, oldest and newest."""
+
+import pytest
+from checking import charts, kubernetes
+from checking.charts import KUBERNETES, Case
+from yamllint import linter
+from yamllint.config import YamlLintConfig
+
+# Only what would be lost or misread: a key given twice is dropped without a word.
+RENDERED = YamlLintConfig("rules: {key-duplicates: {}, key-ordering: disable}")
+
+
+def test_the_same_values_render_the_same(case):
+    assert charts.text(case, attempt=1) == charts.text(case, attempt=2)
+
+
+def test_no_key_is_rendered_twice(case):
+    assert [str(problem) for problem in linter.run(charts.text(case), RENDERED)] == []
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_kubernetes_accepts_what_is_rendered(case, version):
+    wrong = [problem for document in charts.documents(case) for problem in kubernetes.problems(document, version)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_kubernetes_accepts_the_overlays(environment, version):
+    wrong = [problem for document in charts.overlay(environment) for problem in kubernetes.problems(document, version)]
+    assert wrong == []
+
+
+def test_an_upgrade_renders_what_an_install_does(chart, environment):
+    """So that deploying again with the same values restarts nothing."""
+    assert charts.text(Case(chart, environment, "upgrade")) == charts.text(Case(chart, environment))
+
+
+def test_the_version_of_kubernetes_changes_nothing(chart, environment):
+    assert charts.text(Case(chart, environment, "oldest")) == charts.text(Case(chart, environment, "newest"))
+
+
+def test_misspelt_and_unknown_things_are_refused():
+    """The validation itself: what it has to object to, and what it has to let pass."""
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "x"},
+        "spec": {"selector": {}, "template": {"metadata": {}, "spec": {"containers": [{"name": "x"}]}}},
+    }
+    assert kubernetes.problems(deployment, "1.30.0") == []
+    spec = deployment["spec"]
+    assert kubernetes.problems({**deployment, "spec": {**spec, "replica": 2}}, "1.30.0")
+    assert kubernetes.problems({**deployment, "spec": {**spec, "replicas": "two"}}, "1.37.0")
+    assert kubernetes.problems({**deployment, "apiVersion": "extensions/v1beta1"}, "1.37.0")
+    assert kubernetes.problems({"apiVersion": "example.com/v1", "kind": "Thing"}, "1.37.0")
+
+
+def test_custom_resources_need_what_gives_them_a_meaning():
+    monitor = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "ServiceMonitor",
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "endpoints": [{"port": "metrics"}]},
+    }
+    assert kubernetes.problems(monitor, "1.30.0") == []
+    spec = monitor["spec"]
+    assert kubernetes.problems({**monitor, "spec": {**spec, "endpoints": []}}, "1.30.0")
+    assert kubernetes.problems({**monitor, "spec": {**spec, "endpoints": [{"path": "/"}]}}, "1.30.0")
+    assert kubernetes.problems({**monitor, "spec": {**spec, "endpoint": []}}, "1.30.0")
+    assert kubernetes.problems({**monitor, "spec": {**spec, "selector": {}}}, "1.30.0")
