@@ -1,4 +1,4 @@
-"""What `helm test worker` runs inside the cluster: the worker's settings, stores and broker, in a pod like the worker's.
+"""What `helm test worker` runs inside the cluster: tries settings, stores and broker in a pod like the worker's.
 
 There is nothing to call, so it tries what the worker needs: valid settings with all their secrets, rights on the job
 table of each store, and a broker that lets this user in. That jobs get done is what `helm test api` shows.
