@@ -22,17 +22,18 @@ IMPORT_MAX_BYTES = 256 * 1024
 
 @pytest.fixture
 def database(make_database: Callable[[Schema], Database]) -> Database:
-    """The service's database, migrated; the application has a pool of its own on it."""
+    """The service's database, migrated; the application has a pool of its own, with its user once deployed."""
     return make_database("api_service")
 
 
 @pytest.fixture
-def app(database: Database, signing_key: SigningKey) -> Iterator[Flask]:
+def app(database: Database, as_role: Callable[[str, str, str], str], signing_key: SigningKey) -> Iterator[Flask]:
+    url = database.url.set(drivername=database.dialect_name).render_as_string(hide_password=False)
     settings = load_settings(
         APISettings,
         {
             "APP_ENV": "testing",
-            "DATABASE_URL": database.url.render_as_string(hide_password=False),
+            "DATABASE_URL": as_role(url, "api_service", "app"),
             "AUTH_ISSUER": TEST_ISSUER,
             "IMPORT_MAX_BYTES": str(IMPORT_MAX_BYTES),
         },

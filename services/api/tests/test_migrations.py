@@ -6,12 +6,17 @@ import jobs.files  # noqa: F401 - its tables are in the metadata of jobs
 from common.db import Database, migrate, schema_is_current
 from common.testing.databases import Schema
 from common.testing.schemas import assert_models_match_migrations
+from common.testing.users import assert_every_table_is_declared
 from contacts.models import Base as Contacts
 from jobs.models import Base as Jobs
 
 
 def test_migrations_make_the_tables_the_models_describe(make_database: Callable[[Schema], Database]) -> None:
     assert_models_match_migrations(make_database, "api_service", Contacts.metadata, Jobs.metadata)
+
+
+def test_every_role_says_what_it_may_do_with_every_table() -> None:
+    assert_every_table_is_declared("api_service", Contacts.metadata, Jobs.metadata)
 
 
 def test_an_empty_database_is_not_current_until_it_is_migrated(make_database: Callable[[Schema], Database]) -> None:

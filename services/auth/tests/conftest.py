@@ -9,6 +9,7 @@ import pytest
 from auth_service.app import create_app
 from auth_service.config import AuthSettings
 from common.config import load_settings
+from common.db import Database
 from common.ids import new_id
 from common.jwt import SigningKey, generate_signing_key, load_signing_key
 from common.testing.clock import SettableClock
@@ -34,9 +35,30 @@ def own_key(keys_dir: Path) -> SigningKey:
 
 
 @pytest.fixture
-def make_app(database_url_factory: Callable[[str], str], keys_dir: Path, clock: SettableClock) -> Iterator[MakeApp]:
-    """Makes applications on one database; keyword arguments are variables of the environment."""
-    url = database_url_factory("auth_service")
+def database_url(database_url_factory: Callable[[str], str]) -> str:
+    return database_url_factory("auth_service")
+
+
+@pytest.fixture
+def owner(database_url: str) -> Iterator[Database]:
+    """The database of the applications, for what those may not do themselves."""
+    database = Database(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def make_app(
+    database_url: str,
+    as_role: Callable[[str, str, str], str],
+    keys_dir: Path,
+    clock: SettableClock,
+) -> Iterator[MakeApp]:
+    """Makes applications on one database; keyword arguments are variables of the environment.
+
+    On MySQL they work with the privileges they have once deployed.
+    """
+    url = as_role(database_url, "auth_service", "app")
     made: list[Flask] = []
 
     def make(**variables: str) -> Flask:

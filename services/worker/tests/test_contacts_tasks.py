@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,6 @@ from contacts.imports import CONTACTS_IMPORT, ERRORS_FILE, ImportPayload
 from contacts.models import Contact
 from jobs.enqueue import enqueue
 from jobs.files import FileStore
-from jobs.models import Base
 from jobs.runner import Runner
 from jobs.states import JobState, Outcome
 from jobs.stores import Stores
@@ -21,12 +20,24 @@ from sqlalchemy import func, select
 from worker_service.tasks import make_registry
 
 
+class Store(StoreHarness):
+    """The api's database, and a second way to it: as the user the worker is deployed with."""
+
+    def __init__(self, database: Database, of_worker: Database) -> None:
+        super().__init__(database)
+        self.of_worker = of_worker
+
+
 @pytest.fixture
-def store(make_database: Callable[..., Database]) -> StoreHarness:
-    return StoreHarness(make_database([Base.metadata, Contact.metadata]))
+def store(make_database: Callable[..., Database], as_role: Callable[[str, str, str], str]) -> Iterator[Store]:
+    database = make_database("api_service")
+    url = database.url.set(drivername=database.dialect_name).render_as_string(hide_password=False)
+    of_worker = Database(as_role(url, "api_service", "worker"))
+    yield Store(database, of_worker)
+    of_worker.dispose()
 
 
-def upload(store: StoreHarness, data: bytes, **options: Any) -> UUID:
+def upload(store: Store, data: bytes, **options: Any) -> UUID:
     with store.database.write() as session:
         file = FileStore().save(
             session,
@@ -42,18 +53,18 @@ def upload(store: StoreHarness, data: bytes, **options: Any) -> UUID:
         return job.id
 
 
-def run(store: StoreHarness, job_id: UUID) -> Outcome | None:
-    return Runner(Stores({"api": "unused"}, lambda url: store.database), make_registry()).run("api", job_id)
+def run(store: Store, job_id: UUID) -> Outcome | None:
+    return Runner(Stores({"api": "unused"}, lambda url: store.of_worker), make_registry()).run("api", job_id)
 
 
-def count(store: StoreHarness) -> int:
+def count(store: Store) -> int:
     with store.database.read() as session:
         return session.scalars(
             select(func.count()).select_from(Contact).where(Contact.owner_id == store.owner_id)
         ).one()
 
 
-def test_a_file_becomes_contacts_of_its_owner(store: StoreHarness) -> None:
+def test_a_file_becomes_contacts_of_its_owner(store: Store) -> None:
     rows = b"".join(b"e%d,Zo\xc3\xab %d\n" % (n, n) for n in range(2500))
     job_id = upload(store, gzip.compress(b"external_id,name\n" + rows))
     assert run(store, job_id) is Outcome.SUCCEEDED
@@ -65,7 +76,7 @@ def test_a_file_becomes_contacts_of_its_owner(store: StoreHarness) -> None:
     assert count(store) == 2500
 
 
-def test_rejected_rows_are_a_file_of_the_job(store: StoreHarness) -> None:
+def test_rejected_rows_are_a_file_of_the_job(store: Store) -> None:
     job_id = upload(store, b"name,email\nAnn,ann@example.org\n,nobody@example.org\n")
     assert run(store, job_id) is Outcome.SUCCEEDED
     with store.database.read() as session:
@@ -75,7 +86,7 @@ def test_rejected_rows_are_a_file_of_the_job(store: StoreHarness) -> None:
     assert b"nobody@example.org" in b"".join(FileStore().read(store.database, file.id))
 
 
-def test_a_file_that_cannot_be_imported_fails_with_its_reason(store: StoreHarness) -> None:
+def test_a_file_that_cannot_be_imported_fails_with_its_reason(store: Store) -> None:
     job_id = upload(store, b"colour,size\nred,3\n")
     assert run(store, job_id) is Outcome.FAILED
     job = store.job(job_id)
@@ -83,7 +94,7 @@ def test_a_file_that_cannot_be_imported_fails_with_its_reason(store: StoreHarnes
     assert (job.state, job.error["code"]) == (JobState.FAILED, "no-name-column")
 
 
-def test_a_file_that_is_gone_fails_readably(store: StoreHarness) -> None:
+def test_a_file_that_is_gone_fails_readably(store: Store) -> None:
     with store.database.write() as session:
         payload = ImportPayload(file_id=store.owner_id, max_bytes=10**7)
         job = enqueue(session, owner_id=store.owner_id, kind=CONTACTS_IMPORT, payload=payload)

@@ -51,14 +51,16 @@ def make_engine(
     pool_size: int = 4,
     tls_ca: str | Path | None = None,
     read_timeout_seconds: int | None = READ_TIMEOUT_SECONDS,
+    ddl_wait_seconds: int | None = None,
 ) -> Engine:
     """An engine whose connections are in autocommit mode and begin transactions only for write sessions.
 
-    `mysql+pymysql://` (or `mysql://`) and `sqlite:///` are accepted. Opens nothing. Raises DatabaseURLError.
+    `mysql+pymysql://` (or `mysql://`) and `sqlite:///` are accepted. With `ddl_wait_seconds` a MySQL statement waits at
+    most that long for a lock, of rows or of a table's definition. Opens nothing. Raises DatabaseURLError.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "mysql":
-        arguments = _mysql_arguments(parsed, tls_ca, read_timeout_seconds)
+        arguments = _mysql_arguments(parsed, tls_ca, read_timeout_seconds, ddl_wait_seconds)
     else:
         arguments = {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
     engine = create_engine(
@@ -96,10 +98,15 @@ def parse_url(url: str | URL) -> URL:
     return parsed.set(drivername=f"{backend}+redprint")
 
 
-def _mysql_arguments(url: URL, tls_ca: str | Path | None, read_timeout_seconds: int | None) -> dict[str, Any]:
+def _mysql_arguments(
+    url: URL, tls_ca: str | Path | None, read_timeout_seconds: int | None, ddl_wait_seconds: int | None
+) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "autocommit": True,
-        "init_command": _INIT_COMMAND,
+        # Here and not in a statement of its own, so that a connection made anew has it too.
+        "init_command": _INIT_COMMAND
+        if ddl_wait_seconds is None
+        else f"{_INIT_COMMAND}, lock_wait_timeout = {ddl_wait_seconds}, innodb_lock_wait_timeout = {ddl_wait_seconds}",
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "write_timeout": WRITE_TIMEOUT_SECONDS,
     }

@@ -4,12 +4,14 @@ Its `env.py` is two lines: import the metadata and call `run_migrations(Base.met
 used: services that only ask whether they are ready do without it (see revisions.py).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, MetaData
 
 from common.db.engine import make_engine
+from common.db.grants import Account, apply_grants, plan_grants
 from common.db.migration_lock import locked_connection
 from common.db.revisions import migrations_folder, read_revisions
 
@@ -17,36 +19,57 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext, MigrationInfo
 
 
+# A statement that changes a table waits for the transactions that use it, and every later statement on that table waits
+# behind it. One that cannot have the table soon has to fail, or a forgotten transaction stops the whole service.
+DDL_WAIT_SECONDS = 10
+
+
 def migrate(
-    database_url: str, package: str, *, tls_ca: str | Path | None = None, lock_wait_seconds: int = 300
+    database_url: str,
+    package: str,
+    *,
+    tls_ca: str | Path | None = None,
+    lock_wait_seconds: int = 300,
+    grants: Mapping[str, Account] | None = None,
 ) -> list[str]:
     """Bring the database to the package's newest revision; give back the revisions applied, oldest first.
 
     Any number of processes may call it at once: one migrates, the others wait up to `lock_wait_seconds` and find
     nothing to do (LockNotAcquiredError past that). A revision unknown here means that the database is newer than
-    this code: nothing is done. Raises MigrationsNotFoundError, DatabaseURLError and SQLAlchemy's errors.
+    this code: it stays as it is. Then each role of `grants` is granted to its account, whether there was anything to
+    apply or not (grants.py). A statement that waits for a lock fails after DDL_WAIT_SECONDS.
+    Raises MigrationsNotFoundError, DatabaseURLError, GrantError and SQLAlchemy's errors.
     """
     folder = migrations_folder(package)
     # Altering a large table takes as long as it takes: no read timeout here.
-    engine = make_engine(database_url, pool_size=1, tls_ca=tls_ca, read_timeout_seconds=None)
+    engine = make_engine(
+        database_url, pool_size=1, tls_ca=tls_ca, read_timeout_seconds=None, ddl_wait_seconds=DDL_WAIT_SECONDS
+    )
     try:
+        plan = plan_grants(package, grants or {}, engine.dialect.name)
         with locked_connection(engine, wait_seconds=lock_wait_seconds) as connection:
-            return _upgrade(connection, folder, read_revisions(package).known)
+            is_newer = not _current_revisions(connection) <= read_revisions(package).known
+            applied = [] if is_newer else _upgrade(connection, folder)
+            apply_grants(connection, plan, is_newer=is_newer)
+            return applied
     finally:
         engine.dispose()
 
 
-def _upgrade(connection: Connection, folder: Path, known: frozenset[str]) -> list[str]:
+def _current_revisions(connection: Connection) -> set[str]:
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - see the module's first lines
+
+    current = set(MigrationContext.configure(connection).get_current_heads())
+    connection.rollback()
+    return current
+
+
+def _upgrade(connection: Connection, folder: Path) -> list[str]:
     from alembic import command  # noqa: PLC0415 - see the module's first lines
     from alembic.config import Config  # noqa: PLC0415
-    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
 
     if connection.dialect.name == "sqlite":
         _stop_cascades(connection)
-    current = set(MigrationContext.configure(connection).get_current_heads())
-    connection.rollback()
-    if not current <= known:
-        return []
     config, applied = Config(), list[str]()
     # Alembic expands % in its options.
     config.set_main_option("script_location", str(folder).replace("%", "%%"))

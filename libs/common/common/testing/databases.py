@@ -16,6 +16,7 @@ from common.db import Database
 from common.db.engine import make_engine
 from common.db.migrations import migrate
 from common.testing.emptying import empty_tables, end_sessions
+from common.testing.users import DatabaseUsers
 
 Schema = str | MetaData | Sequence[MetaData] | None
 """What a test database holds: the migrations of a package, the tables of some metadata, or nothing."""
@@ -34,6 +35,9 @@ class DatabaseSource(Protocol):
 
     def release(self, url: str) -> None:
         """The test is over."""
+
+    def as_role(self, url: str, package: str, role: str) -> str:
+        """The URL of the same database for a user with what `package` grants to the role, and nothing more."""
 
     def open(self, url: str) -> Database:
         """The database at a URL of `acquire`."""
@@ -83,6 +87,9 @@ class SQLiteDatabases:
             shutil.copyfile(template, file)
         return f"sqlite:///{file}"
 
+    def as_role(self, url: str, package: str, role: str) -> str:
+        return url  # who may open the file may do anything with it
+
     def release(self, url: str) -> None:
         file = Path(_name(url))
         for suffix in ("", "-wal", "-shm", ".migrate.lock"):
@@ -110,6 +117,8 @@ class MySQLDatabases:
         self._schemas: dict[str, Schema] = {}
         self._free: dict[object, list[str]] = {}
         self._open: dict[str, Database] = {}
+        self._granted: dict[tuple[str, str, str], str] = {}
+        self._users = DatabaseUsers(self._cursor)
         # A connection to no database: what looks after the databases is not counted among their sessions.
         self._server = make_engine(self._server_url.set(database=""), pool_size=1)
         self._drop_leftovers()
@@ -117,6 +126,16 @@ class MySQLDatabases:
     def acquire(self, schema: Schema) -> str:
         free = self._free.get(_key(schema))
         return free.pop() if free else self._create(schema)
+
+    def as_role(self, url: str, package: str, role: str) -> str:
+        key = (url, package, role)
+        if key not in self._granted:
+            self._granted[key] = self._users.as_role(url, package, role)
+        return self._granted[key]
+
+    def new_user(self, url: str, *, migrates: bool = False) -> str:
+        """The URL for a user of its own: one that may only connect, or one that may migrate the database."""
+        return self._users.migrating(url) if migrates else self._users.new(url)
 
     def release(self, url: str) -> None:
         if self._schemas[url] is None:
@@ -143,6 +162,7 @@ class MySQLDatabases:
     def drop_all(self) -> None:
         for url in list(self._schemas):
             self._drop(url)
+        self._users.drop_all()
         self._server.dispose()
 
     def _create(self, schema: Schema) -> str:
@@ -169,6 +189,7 @@ class MySQLDatabases:
                 made_at = name.removeprefix(f"{_PREFIX}_").split("_")[0]
                 if made_at.isdigit() and int(made_at) < time.time() - _LEFTOVER_AGE_SECONDS:
                     cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
+        self._users.drop_leftovers(_LEFTOVER_AGE_SECONDS)
 
     @contextmanager
     def _cursor(self) -> Iterator[Cursor]:

@@ -80,6 +80,23 @@ def database_url_factory(
 
 
 @pytest.fixture
+def as_role(database_backend: str, database_sources: Callable[[str], DatabaseSource]) -> Callable[[str, str, str], str]:
+    """The URL of a migrated database of this test for the role of a package: `as_role(url, "auth_service", "app")`.
+
+    On MySQL its user has what the package grants to the role, so a test that uses it also shows that this is enough.
+    """
+    return database_sources(database_backend).as_role
+
+
+@pytest.fixture
+def new_mysql_user(database_sources: Callable[[str], DatabaseSource]) -> Callable[..., str]:
+    """`new_mysql_user(url)` is the URL for a new user of the server, `(url, migrates=True)` for one that migrates."""
+    source = database_sources("mysql")
+    assert isinstance(source, MySQLDatabases)  # noqa: S101 - for the type checker
+    return source.new_user
+
+
+@pytest.fixture
 def make_database(
     database_backend: str,
     database_sources: Callable[[str], DatabaseSource],

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import URL, Connection, event, text
 
 from common.db import Database
 from common.db.engine import make_engine
@@ -36,23 +36,28 @@ class Statements:
 
 
 @contextmanager
-def statements(database: Database) -> Iterator[Statements]:
+def statements(database: Database, observer: URL | None = None) -> Iterator[Statements]:
     """Count the statements of the block; read the numbers after it.
+
+    The database's user reads the server's counters, or `observer` where that one may not.
 
     On MySQL every session of the database counts, those of other processes too; sessions that ended within the block
     do not, and opening one costs a few statements, so let the pools fill before. On SQLite the sessions of `database`
     count that are opened within the block.
     """
-    count = _on_server if database.dialect_name == "mysql" else _in_driver
-    with count(database) as counted:
-        yield counted
+    if database.dialect_name == "mysql":
+        with _on_server(observer or database.url) as counted:
+            yield counted
+    else:
+        with _in_driver(database) as counted:
+            yield counted
 
 
 @contextmanager
-def _on_server(database: Database) -> Iterator[Statements]:
+def _on_server(url: URL) -> Iterator[Statements]:
     counted = Statements()
-    parameters = {"name": database.url.database}
-    with _observer(database) as connection:
+    parameters = {"name": url.database}
+    with _observer(url) as connection:
         totals, kinds = _totals(connection, parameters), _kinds(connection, parameters)
         yield counted
         counted.total = (_totals(connection, parameters) - totals).total()
@@ -66,9 +71,9 @@ def _on_server(database: Database) -> Iterator[Statements]:
 
 
 @contextmanager
-def _observer(database: Database) -> Iterator[Connection]:
+def _observer(url: URL) -> Iterator[Connection]:
     """A connection to the same server, but to no database: it is not among the sessions it counts."""
-    server = make_engine(database.url.set(database=""), pool_size=1).execution_options(read_only=True)
+    server = make_engine(url.set(database=""), pool_size=1).execution_options(read_only=True)
     try:
         with server.connect() as connection:
             yield connection

@@ -88,10 +88,10 @@ def test_a_body_of_another_shape_is_refused(person: Any, assert_problem: Callabl
 
 @pytest.mark.parametrize("status", ["disabled", None], ids=["disabled", "deleted"])
 def test_a_token_of_an_account_that_is_gone_is_refused(
-    person: Any, app: Flask, assert_problem: Callable[..., Any], status: str | None
+    person: Any, owner: Database, assert_problem: Callable[..., Any], status: str | None
 ) -> None:
     token = person.tokens()["access_token"]
-    with app.extensions["database"].write() as session:
+    with owner.write() as session:
         if status is None:
             session.delete(session.query(User).one())
         else:
@@ -102,12 +102,14 @@ def test_a_token_of_an_account_that_is_gone_is_refused(
         assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
 
 
-def test_reading_the_account_costs_one_statement_and_a_refused_token_none(person: Any, app: Flask) -> None:
+def test_reading_the_account_costs_one_statement_and_a_refused_token_none(
+    person: Any, app: Flask, owner: Database
+) -> None:
     token = person.tokens()["access_token"]
     person.me(token)
-    with statements(app.extensions["database"]) as read:
+    with statements(app.extensions["database"], owner.url) as read:
         assert person.me(token).status_code == 200
-    with statements(app.extensions["database"]) as refused:
+    with statements(app.extensions["database"], owner.url) as refused:
         assert person.me(token[:-8] + "AAAAAAAA").status_code == 401
         assert person.client.get("/api/v1/users/me").status_code == 401
     assert (read.total, refused.total) == (1, 0)
