@@ -9,7 +9,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Variables of both programs: {root}. They are described in services/worker/README.md. */}}
+{{/* Where the stores and the broker are, for both programs and the test: {root}. They are described in services/worker/README.md. */}}
 {{- define "worker.env" -}}
 {{- $urls := list -}}
 {{- range include "worker.stores" . | fromYamlArray }}
@@ -21,10 +21,14 @@ JOB_STORES: {{ join "," $urls | quote }}
 DB_TLS_CA: /etc/redprint/mysql-ca/ca.crt
 {{- end }}
 BROKER_URL: {{ printf "%s://%s@%s:%d/%d?password_file=/etc/redprint/secrets/broker/password" (.broker.tls.enabled | ternary "rediss" "redis") .broker.user .broker.host (int64 .broker.port) (int64 .broker.db) | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Variables of a program beside those it shares with the test. {} */}}
+{{- define "worker.programEnv" -}}
 HOST: "0.0.0.0"
 METRICS_PORT: 9090
 RUN_DIR: /run/redprint
-{{- end }}
 {{- end }}
 
 {{/* The Secrets both programs mount: {root} */}}
@@ -64,7 +68,7 @@ One of the two programs: {root, component, suffix?, workload, args?, ownEnv: map
 {{- $root := .root -}}
 {{- $values := $root.Values -}}
 {{- $secrets := include "worker.secrets" . | fromYamlArray -}}
-{{- $own := merge (dict) .ownEnv (include "worker.env" . | fromYaml) -}}
+{{- $own := merge (dict) .ownEnv (include "worker.programEnv" dict | fromYaml) (include "worker.env" . | fromYaml) -}}
 {{- $run := list "- name: run\n  mountPath: /run/redprint" -}}
 {{- $container := include "service-lib.container" (dict
   "root" $root "name" .component "resources" .workload.resources "secrets" $secrets "args" .args
