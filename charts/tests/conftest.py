@@ -19,12 +19,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `case` runs for every rendered one; `plain` and `chart` for fewer."""
-    if "case" in metafunc.fixturenames:
-        metafunc.parametrize("case", charts.cases(), ids=str)
-    if "plain" in metafunc.fixturenames:
-        plain = [case for case in charts.cases() if case.variant == "plain"]
-        metafunc.parametrize("plain", plain, ids=str)
+    """A test that takes `chart` runs for every chart, one that takes `environment` in every environment."""
     if "chart" in metafunc.fixturenames:
         metafunc.parametrize("chart", charts.CHARTS)
     if "environment" in metafunc.fixturenames:

@@ -62,10 +62,15 @@ def cases() -> list[Case]:
     return [
         Case(chart, environment, variant)
         for variant in VARIANTS
+        if variant != "required"
         for chart in CHARTS
         for environment in ENVIRONMENTS
         if variant == "plain" or values_of(Case(chart, environment, variant)) or VARIANTS[variant].get("flags")
     ]
+
+
+def cases_of(chart: str) -> list[Case]:
+    return [case for case in cases() if case.chart == chart]
 
 
 def values_of(case: Case) -> Document:
@@ -88,7 +93,7 @@ def work_folder() -> Path:
 
 
 def prepare(folder: Path) -> None:
-    """Copy the charts, build their dependencies and render all cases, twice, on all cores."""
+    """Copy the charts, build their dependencies and render all cases, on all cores."""
     os.environ[WORKDIR] = str(folder)
     shutil.copytree(
         SOURCES, folder / "charts", ignore=lambda path, names: ["charts"] if Path(path).parent == SOURCES else []
@@ -109,9 +114,8 @@ def _build(chart: str) -> None:
 
 
 def _render(case: Case) -> None:
-    for attempt in (1, 2):
-        done = render(case)
-        (work_folder() / "renders" / f"{case}.{attempt}").write_text(done.stdout if done.returncode == 0 else "")
+    done = render(case)
+    (work_folder() / "renders" / f"{case}.yaml").write_text(done.stdout)
     (work_folder() / "renders" / f"{case}.error").write_text(done.stderr if done.returncode else "")
 
 
@@ -140,12 +144,12 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["helm", *arguments], capture_output=True, text=True, check=False, env=environment)
 
 
-def text(case: Case, attempt: int = 1) -> str:
+def text(case: Case) -> str:
     """Return the rendered manifests; fails with helm's message where it refused."""
     folder = work_folder() / "renders"
     error = (folder / f"{case}.error").read_text()
     assert not error, f"helm template {case}: {error}"
-    return (folder / f"{case}.{attempt}").read_text()
+    return (folder / f"{case}.yaml").read_text()
 
 
 @cache

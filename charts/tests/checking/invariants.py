@@ -183,7 +183,9 @@ def rollouts_take_no_ready_pod_away(release: Release) -> Iterator[str]:
     for item in of_kind(release.documents, "Deployment"):
         strategy = item["spec"].get("strategy") or {}
         unavailable = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%")
-        alone = item["spec"].get("replicas") == 1 and strategy.get("type") != "Recreate"  # 25 % of one pod is none
+        alone = item["spec"].get("replicas") == 1  # 25 % of one pod is none
+        if strategy.get("type") == "Recreate" and release.chart in SERVICES:
+            yield f"{name_of(item)}: Recreate leaves nobody to serve"
         if unavailable != 0 and not (alone and unavailable == "25%"):
             yield f"{name_of(item)}: maxUnavailable is not 0"
 
@@ -412,7 +414,9 @@ def selectors_select_their_own_pods(release: Release) -> Iterator[str]:
         selector = pod.owner["spec"]["selector"]
         if not matches(selector, pod.labels):
             yield f"{pod.name}: does not select its own pods"
-        others = [other.name for other in release.pods() if other.owner is not pod.owner and matches(selector, other.labels)]
+        others = [
+            other.name for other in release.pods() if other.owner is not pod.owner and matches(selector, other.labels)
+        ]
         yield from [f"{pod.name}: also selects the pods of {other}" for other in others]
 
 
