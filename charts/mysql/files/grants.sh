@@ -20,8 +20,8 @@ pause() {
 say() { printf '%s grants: %s\n' "$(date -u +%FT%TZ)" "$*"; }
 
 # What the server should know, as one number. Where a file is just being replaced, the next round sees it.
-wanted() { cat /etc/redprint/users/*.sql "$secrets"/*/password 2>/dev/null | sha256sum; }
-certificate() { cat /etc/redprint/tls/tls.crt 2>/dev/null | sha256sum; }
+wanted() { { cat /etc/redprint/users/*.sql "$secrets"/*/password 2>/dev/null || true; } | sha256sum; }
+certificate() { { cat /etc/redprint/tls/tls.crt 2>/dev/null || true; } | sha256sum; } # of nothing, where TLS is off
 
 as_root() { mysql --defaults-file="$run/root.cnf" --batch --skip-column-names "$@"; }
 
