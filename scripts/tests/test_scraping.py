@@ -44,16 +44,15 @@ def monitor(kind: str = "ServiceMonitor", port: str = "metrics", **selector: str
 def namespace(*pods: dict[str, Any]) -> Namespace:
     service = {
         "metadata": {"name": "auth", "labels": LABELS},
-        "spec": {"ports": [{"name": "http", "port": 8080}, {"name": "metrics", "port": 9090}]},
+        "spec": {
+            "selector": {"app.kubernetes.io/name": "auth"},
+            "ports": [
+                {"name": "http", "port": 80, "targetPort": "http"},
+                {"name": "metrics", "port": 81, "targetPort": "metrics"},
+            ],
+        },
     }
-    part = {
-        "metadata": {"labels": {"kubernetes.io/service-name": "auth"}},
-        "ports": [{"name": "http", "port": 8080}, {"name": "metrics", "port": 9090}],
-        "endpoints": [
-            {"addresses": [one["status"]["podIP"]], "targetRef": {"name": one["metadata"]["name"]}} for one in pods
-        ],
-    }
-    return Namespace("shop", list(pods), [service], [part])
+    return Namespace("shop", list(pods), [service])
 
 
 def test_one_target_a_pod_is_right() -> None:

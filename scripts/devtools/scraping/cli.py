@@ -20,8 +20,8 @@ Compare the targets of the Prometheus of k8s/monitoring with the running pods of
 metrics: each has to be scraped once, be up, and carry the labels by which rules and dashboards find it.
 
 With --monitors the charts of the namespace's releases are rendered with metrics.mode operator, on the releases' own
-values; what their ServiceMonitors and PodMonitors select of the live objects is given to a second Prometheus, for the
-time of the check. So a selector or port name that matches nothing shows without the operator being there.
+values; what their ServiceMonitors and PodMonitors select of the live pods is given to a second Prometheus, for the time
+of the check. So a selector or port name that matches nothing shows without the operator being there.
 
 Needs kubectl (and helm with --monitors) and a context that may read the namespace and create pods in the monitoring
 namespace. Exit status 1 and a line for each fault where something is wrong.
@@ -58,21 +58,17 @@ def _by_annotations(namespace: str, monitoring: str, timeout: int) -> list[str]:
 
 
 def _by_monitors(namespace: str, monitoring: str, timeout: int) -> list[str]:
-    live = monitors.Namespace(
-        namespace,
-        kubernetes.get("pods", namespace),
-        kubernetes.get("services", namespace),
-        kubernetes.get("endpointslices", namespace),
-    )
-    rendered = kubernetes.rendered_monitors(namespace)
-    if not rendered:
+    rendered = kubernetes.rendered_for_the_operator(namespace)
+    found = [one for one in rendered if one["kind"] in {"ServiceMonitor", "PodMonitor"}]
+    if not found:
         raise Stop(f"no release in {namespace} renders a monitor")
-    resolved = monitors.resolve(rendered, live)
+    services = [one for one in rendered if one["kind"] == "Service"]
+    resolved = monitors.resolve(found, monitors.Namespace(namespace, kubernetes.get("pods", namespace), services))
     with (
         _second_prometheus(monitors.scrape_configuration(resolved.entries), monitoring),
         kubernetes.forwarded(f"pod/{SECOND}", PORT, monitoring) as url,
     ):
-        return resolved.unmatched + _watch(namespace, url, timeout, f"by {len(rendered)} monitors")
+        return resolved.unmatched + _watch(namespace, url, timeout, f"by {len(found)} monitors")
 
 
 def _watch(namespace: str, url: str, timeout: int, how: str) -> list[str]:
@@ -126,6 +122,7 @@ def _second_prometheus(configuration: Object, namespace: str) -> Iterator[None]:
     ]
     for container in spec["containers"]:
         container["volumeMounts"] = [mount for mount in container["volumeMounts"] if mount["name"] != "rules"]
+        container["resources"] = {"requests": {"cpu": "10m", "memory": "64Mi"}}
     # Not a pod of the Service: whoever asks that must not be answered by this one.
     labels = {**template["metadata"]["labels"], "app.kubernetes.io/component": "check"}
     metadata = {"name": SECOND, "namespace": namespace, "labels": labels}
@@ -142,7 +139,18 @@ def _second_prometheus(configuration: Object, namespace: str) -> Iterator[None]:
             },
             {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec},
         )
-        kubernetes.run("kubectl", "wait", names[0], "--namespace", namespace, "--for=condition=Ready", "--timeout=90s")
+        _wait_until_ready(namespace)
         yield
     finally:
         kubernetes.run(*remove)
+
+
+def _wait_until_ready(namespace: str) -> None:
+    try:
+        kubernetes.run(
+            "kubectl", "wait", f"pod/{SECOND}", "--namespace", namespace, "--for=condition=Ready", "--timeout=60s"
+        )
+    except Stop:
+        conditions = kubernetes.get_one("pod", SECOND, namespace)["status"].get("conditions", [])
+        why = [condition["message"] for condition in conditions if condition.get("message")]
+        raise Stop(f"the second Prometheus did not get ready: {'; '.join(why)}") from None

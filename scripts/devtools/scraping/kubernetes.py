@@ -46,26 +46,26 @@ def apply(*objects: Object) -> None:
     run("kubectl", "apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
 
-def rendered_monitors(namespace: str) -> list[Object]:
-    """Return the monitors that the namespace's releases would have with metrics.mode operator, on their own values."""
-    monitors = []
+def rendered_for_the_operator(namespace: str) -> list[Object]:
+    """Return what the namespace's releases would consist of with metrics.mode operator, on their own values."""
+    objects: list[Object] = []
     for release in json.loads(run("helm", "list", "--namespace", namespace, "--output=json")):
         chart = re.sub(r"-\d+\.\d+\.\d+.*$", "", release["chart"])
         if not (ROOT / "charts" / chart / "Chart.yaml").is_file():
             continue
         values = run("helm", "get", "values", release["name"], "--namespace", namespace, "--output=json")
-        monitors += _monitors(release["name"], chart, namespace, values)
-    return monitors
+        objects += _render(release["name"], chart, namespace, values)
+    return objects
 
 
-def _monitors(release: str, chart: str, namespace: str, values: str) -> list[Object]:
+def _render(release: str, chart: str, namespace: str, values: str) -> list[Object]:
     manifests = run(
         "helm", "template", release, f"charts/{chart}", "--dependency-update", "--no-hooks", "--namespace", namespace,
         "--values=-", "--set=metrics.mode=operator", stdin=values if values.strip() != "null" else "{}",
     )  # fmt: skip
     # kubectl reads YAML and writes JSON without asking a server, whatever the kind; no YAML library is needed here.
     text = run("kubectl", "label", "--local", "--filename=-", "--output=json", "read=yes", stdin=manifests)
-    return [document for document in _documents(text) if document["kind"] in {"ServiceMonitor", "PodMonitor"}]
+    return list(_documents(text))
 
 
 def _documents(text: str) -> Iterator[Object]:

@@ -1,6 +1,8 @@
 """What the Prometheus operator would make of ServiceMonitors and PodMonitors: targets in a live namespace.
 
-Only what the charts' monitors use: matchLabels, named ports, podTargetLabels.
+Services are taken as the charts render them for the operator, too: only then have they a port for metrics. Which pods
+are behind them is asked of the live ones. Only what the charts use is understood: matchLabels, named ports,
+podTargetLabels.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,17 +12,14 @@ from devtools.say import Stop
 from devtools.scraping.kubernetes import Object
 from devtools.scraping.targets import as_label, container_ports
 
-SERVICE_NAME = "kubernetes.io/service-name"
-
 
 @dataclass
 class Namespace:
-    """The objects that monitors select from."""
+    """What monitors select from: live pods, and rendered Services."""
 
     name: str
     pods: list[Object]
     services: list[Object]
-    slices: list[Object]
 
 
 @dataclass
@@ -39,6 +38,8 @@ def resolve(monitors: Sequence[Object], namespace: Namespace) -> Resolved:
         if monitor["metadata"].get("namespace") != namespace.name or not _looks_at(spec, namespace.name):
             resolved.unmatched.append(f"{kind} {name} does not look at {namespace.name}")
             continue
+        if set(spec["selector"]) != {"matchLabels"}:
+            raise Stop(f"only matchLabels are understood, not {spec['selector']}")
         for endpoint in spec["endpoints" if kind == "ServiceMonitor" else "podMetricsEndpoints"]:
             find = _of_services if kind == "ServiceMonitor" else _of_pods
             found = list(find(spec, endpoint["port"], namespace))
@@ -74,35 +75,35 @@ def _looks_at(spec: Object, namespace: str) -> bool:
     return names is None or namespace in names
 
 
-def _selects(spec: Object, item: Object) -> bool:
-    if set(spec["selector"]) != {"matchLabels"}:
-        raise Stop(f"only matchLabels are understood, not {spec['selector']}")
+def _selects(wanted: dict[str, str], item: Object) -> bool:
     labels = item["metadata"].get("labels", {})
-    return all(labels.get(name) == value for name, value in spec["selector"]["matchLabels"].items())
+    return all(labels.get(name) == value for name, value in wanted.items())
 
 
 def _of_services(spec: Object, port: str, namespace: Namespace) -> Iterator[tuple[str, Object, str]]:
-    pods = {pod["metadata"]["name"]: pod for pod in namespace.pods}
     for service in namespace.services:
-        if not _selects(spec, service) or port not in {entry.get("name") for entry in service["spec"]["ports"]}:
+        if not _selects(spec["selector"]["matchLabels"], service):
             continue
-        name = service["metadata"]["name"]
-        for part in namespace.slices:
-            if part["metadata"]["labels"].get(SERVICE_NAME) != name:
-                continue
-            numbers = [entry["port"] for entry in part.get("ports") or [] if entry.get("name") == port]
-            for endpoint in part.get("endpoints") or []:
-                for number in numbers:
-                    yield f"{endpoint['addresses'][0]}:{number}", pods[endpoint["targetRef"]["name"]], name
+        for entry in service["spec"]["ports"]:
+            if entry.get("name") == port:
+                target = entry.get("targetPort", entry["port"])
+                for address, pod in _behind(service["spec"]["selector"], target, namespace):
+                    yield address, pod, service["metadata"]["name"]
 
 
 def _of_pods(spec: Object, port: str, namespace: Namespace) -> Iterator[tuple[str, Object, str]]:
+    for address, pod in _behind(spec["selector"]["matchLabels"], port, namespace):
+        yield address, pod, ""
+
+
+def _behind(labels: dict[str, str], port: str | int, namespace: Namespace) -> Iterator[tuple[str, Object]]:
+    """Yield address and pod of the port, given by name or number, of the pods with the labels."""
     for pod in namespace.pods:
-        if not _selects(spec, pod) or pod["status"].get("phase") in {"Succeeded", "Failed"}:
+        if not _selects(labels, pod) or pod["status"].get("phase") != "Running":
             continue
         for entry in container_ports(pod):
-            if entry.get("name") == port and pod["status"].get("podIP"):
-                yield f"{pod['status']['podIP']}:{entry['containerPort']}", pod, ""
+            if port in (entry.get("name"), entry["containerPort"]):
+                yield f"{pod['status']['podIP']}:{entry['containerPort']}", pod
 
 
 def _labels_of(pod: Object, spec: Object) -> dict[str, str]:
