@@ -7,26 +7,32 @@ better and loses requests whenever a worker goes; more threads or workers than t
 
 import gc
 import os
+import signal
 import socket
 import struct
 import sys
 from typing import Any
 
+from flask import Flask
 from gunicorn import glogging  # type: ignore[import-untyped] # ships no types
 
 from common.config import load_settings_or_exit
 from common.config.discovery import find_settings_class
 from common.logging import configure_logging
+from common.metrics_dir import VARIABLE as METRICS_DIR_VARIABLE
 from common.metrics_dir import prepare_metrics_dir
 
-prepare_metrics_dir()
+_named_metrics_dir = os.environ.get(METRICS_DIR_VARIABLE)
+_metrics_dir = prepare_metrics_dir()
 
 # Only now: prometheus_client looks for the directory when it is imported, which a service's modules may do.
 from common.metrics import MetricsServer, forget_process  # noqa: E402
 from common.web.lifecycle import start_worker, stop_worker  # noqa: E402
+from common.web.reloading import LoadedFiles, Watcher, restart_master  # noqa: E402
 
 _settings = load_settings_or_exit(find_settings_class(sys.argv))
 configure_logging(_settings)
+_loaded = Watcher.loaded_by_master = LoadedFiles()
 _metrics_server: MetricsServer | None = None
 
 
@@ -51,8 +57,11 @@ worker_class = "common.gunicorn_worker.ServiceWorker"
 workers = _settings.web_workers
 threads = _settings.web_threads
 # The application is loaded before anything listens: a bad setting ends the process with its own status, and
-# further workers share the master's memory. Nothing opens a connection or starts a thread on import.
-preload_app = True
+# further workers share the master's memory. Nothing opens a connection or starts a thread on import. To be reloaded, it
+# has to be loaded by the workers, which end when a file changes and are replaced.
+preload_app = not _settings.web_reload
+reload = _settings.web_reload
+reload_engine = Watcher.ENGINE
 http_parser = _settings.http_parser
 keepalive = _settings.keepalive_seconds
 graceful_timeout = _settings.graceful_timeout_seconds
@@ -99,18 +108,28 @@ def post_fork(_server: Any, _worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Run what waits for a worker's own process: threads and connections."""
-    start_worker(worker.wsgi)
+    if isinstance(worker.wsgi, Flask):  # and not what stands in for one that could not be reloaded
+        start_worker(worker.wsgi)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
     """Run what a worker's end asks for."""
-    if worker.booted:
+    if worker.booted and isinstance(worker.wsgi, Flask):
         stop_worker(worker.wsgi)
 
 
-def child_exit(_server: Any, worker: Any) -> None:
-    """Drop the gauges of a worker that is gone; its counts stay."""
+def child_exit(server: Any, worker: Any) -> None:
+    """Drop the gauges of a worker that is gone; its counts stay. What only a new master can load makes one."""
     forget_process(worker.pid)
+    # Without listeners the server is about to end.
+    if _settings.web_reload and server.LISTENERS and _loaded.changed():
+        server.kill_workers(signal.SIGKILL)
+        for listener in server.LISTENERS:
+            listener.close()  # gunicorn lets new programs inherit it
+        on_exit(server)
+        if _named_metrics_dir is None:
+            del os.environ[METRICS_DIR_VARIABLE]
+        restart_master(None if _named_metrics_dir else _metrics_dir)
 
 
 def on_exit(_server: Any) -> None:

@@ -12,6 +12,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from common.ids import new_id
 from common.problems import CONTENT_TYPE, http_problem, problem_members
 from common.web.middleware import SECURITY_HEADERS
+from common.web.reloading import failed_app, files_of
 
 # A thread waits no longer for the first bytes of a connection. gunicorn's 5 s would let four connections opened in
 # advance, as browsers and balancers do, occupy all threads.
@@ -20,6 +21,22 @@ FIRST_BYTES_SECONDS = 0.05
 
 class ServiceWorker(gthread.ThreadWorker):  # type: ignore[misc] # its base is untyped
     """Spends no thread on silent connections, explains malformed requests as problems, and stops without hanging up."""
+
+    def load_wsgi(self) -> None:
+        """Load the application. While it is reloaded its errors are shown, and waited on until a file changes.
+
+        gunicorn does that for errors of syntax only; by all others it would end, and a container with it.
+        """
+        if not self.cfg.reload:
+            super().load_wsgi()
+            return
+        try:
+            self.wsgi = self.app.wsgi()
+        except (Exception, SystemExit) as error:
+            self.log.exception("The application could not be loaded; change a file to try again.")
+            for file in files_of(error):
+                self.reloader.add_extra_file(file)
+            self.wsgi = failed_app(error)
 
     def handle(self, conn: Any) -> Any:
         """Serve a connection; one on which nothing comes is left to the poller, which costs no thread."""

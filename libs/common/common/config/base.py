@@ -54,6 +54,7 @@ class WebSettings(Settings):
     client_timeout_seconds: int = Field(default=15, ge=1, le=3600)
     graceful_timeout_seconds: int = Field(default=25, ge=1)
     max_requests: int = Field(default=0, ge=0)
+    web_reload: bool = False
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     body_limit_bytes: int = Field(default=1024 * 1024, ge=1024)
     auth_issuer: str = Field(min_length=1)
@@ -64,6 +65,13 @@ class WebSettings(Settings):
         if metrics_port == info.data.get("port"):
             raise ValueError("has to be another port than PORT")
         return metrics_port
+
+    @field_validator("web_reload")
+    @classmethod
+    def _check_reload(cls, reload: bool, info: ValidationInfo) -> bool:
+        if reload and info.data.get("app_env") != "development":
+            raise ValueError("is for development only: who asks for a page is shown the source of its errors")
+        return reload
 
     @field_validator("http_parser")
     @classmethod
