@@ -74,9 +74,11 @@ def cases_of(chart: str) -> list[Case]:
 
 
 def values_of(case: Case) -> Document:
-    """Return what a variant adds to the values of its chart."""
+    """Return what a variant adds to the values of its chart: of `all` what the chart has values for."""
     variant = VARIANTS[case.variant]
-    return _merged(variant.get("all", {}), variant.get(case.chart, {}))
+    known = _metadata(SOURCES / case.chart / "values.yaml")
+    shared = {name: value for name, value in variant.get("all", {}).items() if name in known}
+    return _merged(shared, variant.get(case.chart, {}))
 
 
 def _merged(base: Document, over: Document) -> Document:
@@ -127,14 +129,12 @@ def render(case: Case, *more: str) -> subprocess.CompletedProcess[str]:
 
 
 def arguments(case: Case) -> list[str]:
-    """Return name, chart and values files of a release, without its variant."""
+    """Return name, chart and values files of a release, without its variant; environment `none` has no file."""
     chart = work_folder() / "charts" / case.chart
-    return [
-        case.chart, str(chart),
-        "--namespace", case.namespace,
-        "--values", str(chart / f"values-{case.environment}.yaml"),
-        "--values", str(work_folder() / "values" / f"{case.chart}.yaml"),
-    ]  # fmt: skip
+    files = [chart / f"values-{case.environment}.yaml"] if case.environment != "none" else []
+    files.append(work_folder() / "values" / f"{case.chart}.yaml")
+    values = [argument for file in files for argument in ("--values", str(file))]
+    return [case.chart, str(chart), "--namespace", case.namespace, *values]
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
