@@ -16,8 +16,8 @@ run: $(VENV) ## Start everything, take the first tour, stay up (DB=mysql, TOUR=0
 	@$(PY) scripts/run
 
 .PHONY: clean
-clean: ## Delete .local/: keys, databases, files and logs of local runs
-	@if [ -f $(VENV) ]; then $(PY) scripts/clean; else rm -rf .local; fi
+clean: ## Delete keys, databases, files and logs of local runs; fetched tools in .local/ stay
+	@if [ -f $(VENV) ]; then $(PY) scripts/clean; else find .local -mindepth 1 -maxdepth 1 ! -name bin ! -name charts-venv -exec rm -rf {} + 2>/dev/null || true; fi
 
 ##@ Test and check
 
@@ -30,6 +30,10 @@ lint: $(VENV) ## Check format (ruff), rules (ruff) and types (mypy strict)
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m mypy
+
+.PHONY: charts-check
+charts-check: ## Check charts, k8s, compose.yaml and skaffold.yaml without a cluster (K=name narrows; about a minute)
+	@PYTHON="$(PYTHON)" scripts/charts-check $(if $(K),-k "$(K)")
 
 .PHONY: memory
 memory: $(VENV) ## Measure a worker's memory for an import of 10,000 and of a million rows (some minutes)
@@ -61,7 +65,7 @@ venv: $(VENV) ## Make .venv from the two locks (PYTHON=... picks the interpreter
 	@:
 
 .PHONY: lock
-lock: $(VENV) ## Compile both locks from the packages' pyproject.toml (UPGRADE=all or UPGRADE=name moves versions)
+lock: $(VENV) ## Compile the locks from the packages' pyproject.toml (UPGRADE=all or UPGRADE=name moves versions)
 	@$(PY) scripts/lock
 
 ##@ Help

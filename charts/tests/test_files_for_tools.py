@@ -1,4 +1,4 @@
-"""Files that other programs read: compose.yaml, skaffold.yaml and the sample workflow, against schemas and each other."""
+"""Files that other programs read: compose.yaml, skaffold.yaml, the sample workflow; against schemas and each other."""
 
 import json
 import re
@@ -94,8 +94,8 @@ def test_skaffold_names_only_what_is_there():
     (document,) = [item for item in yaml.safe_load_all((ROOT / "skaffold.yaml").read_text()) if item]
     assert document["apiVersion"] == "skaffold/v4beta14"
     assert document["kind"] == "Config"
-    known = {"apiVersion", "kind", "metadata", "build", "test", "manifests", "deploy", "portForward", "profiles", "verify", "customActions", "requires", "resourceSelector"}  # fmt: skip
-    assert set(document) <= known
+    known = "metadata build test manifests deploy portForward profiles verify customActions requires resourceSelector"
+    assert set(document) <= {"apiVersion", "kind", *known.split()}
     artifacts = {item["image"] for item in document["build"]["artifacts"]}
     for item in document["build"]["artifacts"]:
         assert (ROOT / item.get("context", ".") / item["docker"]["dockerfile"]).is_file(), item["image"]
@@ -109,7 +109,9 @@ def test_skaffold_names_only_what_is_there():
         for file in release.get("valuesFiles", []):
             assert (ROOT / file).is_file(), file
         assert set(release.get("dependsOn", [])) <= set(releases), name
-    assert all({"mysql"} <= set(releases[name].get("dependsOn", [])) for name in ("auth", "api", "worker"))
+    before = {name: set(release.get("dependsOn", [])) for name, release in releases.items()}
+    for name in ("auth", "api", "worker"):
+        assert "mysql" in before[name].union(*(before[other] for other in before[name])), name
 
 
 # ---- the sample workflow
@@ -118,14 +120,14 @@ WORKFLOW = ROOT / "docs/examples/ci-workflow.yaml"
 
 
 def test_workflow_fits_its_schema():
-    assert errors(yaml.safe_load(WORKFLOW.read_text()), vendored("github-workflows")) == []
+    assert errors(yaml.load(WORKFLOW.read_text(), yaml.BaseLoader), vendored("github-workflows")) == []
 
 
 def test_workflow_calls_make_targets_that_exist():
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
     commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
-    called = {name for command in commands for name in re.findall(r"\bmake ([a-z-]+)", command)}
+    called = {name for command in commands for name in re.findall(r"\bmake ([a-z0-9-]+)", command)}
     assert {"test", "lint", "charts-check"} <= called
     assert called <= targets
 

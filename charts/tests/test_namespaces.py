@@ -70,7 +70,8 @@ def asked_for(environment):
     total = {"pods": 0, "requests.cpu": 0.0, "requests.memory": 0.0, "limits.memory": 0.0}
     for chart in CHARTS:
         documents = charts.documents(Case(chart, environment))
-        most = {item["spec"]["scaleTargetRef"]["name"]: item["spec"]["maxReplicas"] for item in of_kind(documents, "HorizontalPodAutoscaler")}  # fmt: skip
+        scalers = [item["spec"] for item in of_kind(documents, "HorizontalPodAutoscaler")]
+        most = {spec["scaleTargetRef"]["name"]: spec["maxReplicas"] for spec in scalers}
         for pod in pods(documents):
             count = 1
             if pod.owner["kind"] in WORKLOADS:
