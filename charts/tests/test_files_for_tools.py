@@ -120,7 +120,9 @@ WORKFLOW = ROOT / "docs/examples/ci-workflow.yaml"
 
 
 def test_workflow_fits_its_schema():
-    assert errors(yaml.load(WORKFLOW.read_text(), yaml.BaseLoader), vendored("github-workflows")) == []
+    workflow = yaml.safe_load(WORKFLOW.read_text())
+    workflow["on"] = workflow.pop(True)  # YAML 1.1, as PyYAML reads it, has `on` for true; the runner's does not
+    assert errors(workflow, vendored("github-workflows")) == []
 
 
 def test_workflow_calls_make_targets_that_exist():
