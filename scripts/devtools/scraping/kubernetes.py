@@ -51,7 +51,9 @@ def rendered_for_the_operator(namespace: str) -> list[Object]:
     objects: list[Object] = []
     for release in json.loads(run("helm", "list", "--namespace", namespace, "--output=json")):
         chart = re.sub(r"-\d+\.\d+\.\d+.*$", "", release["chart"])
-        if not (ROOT / "charts" / chart / "Chart.yaml").is_file():
+        defaults = ROOT / "charts" / chart / "values.yaml"
+        # A chart of somebody else's, or one without metrics, as valkey.
+        if not defaults.is_file() or not re.search(r"^metrics:", defaults.read_text(), re.MULTILINE):
             continue
         values = run("helm", "get", "values", release["name"], "--namespace", namespace, "--output=json")
         objects += _render(release["name"], chart, namespace, values)
@@ -64,7 +66,11 @@ def _render(release: str, chart: str, namespace: str, values: str) -> list[Objec
         "--values=-", "--set=metrics.mode=operator", stdin=values if values.strip() != "null" else "{}",
     )  # fmt: skip
     # kubectl reads YAML and writes JSON without asking a server, whatever the kind; no YAML library is needed here.
-    text = run("kubectl", "label", "--local", "--filename=-", "--output=json", "read=yes", stdin=manifests)
+    # Helm says how it gets the chart's dependencies on the same stream, before the first document.
+    _, separator, documents = manifests.partition("---\n")
+    if not separator:
+        raise Stop(f"charts/{chart} renders nothing")
+    text = run("kubectl", "label", "--local", "--filename=-", "--output=json", "read=yes", stdin=documents)
     return list(_documents(text))
 
 
