@@ -50,6 +50,10 @@ format: $(VENV) ## Format the code and mend what ruff can mend by itself
 images: ## Build the images of all services, tagged with the commit (TARGET=dev, IMAGE_REGISTRY=..., see docs/kubernetes.md)
 	@scripts/images build
 
+.PHONY: secrets
+secrets: ## Create the Secrets of an environment that are missing (ENV=development|staging|production)
+	@scripts/make-secrets
+
 .PHONY: deploy
 deploy: ## Deploy all releases with helm (ENV=development|staging|production, TAG=..., IMAGE_REGISTRY=...)
 	@scripts/deploy
