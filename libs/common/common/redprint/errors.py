@@ -28,6 +28,10 @@ def line_of(handler: Callable[..., Any]) -> str:
     """Return `file:line` of a function or class, or of its module's name where Python does not know."""
     try:
         target = inspect.unwrap(handler)
-        return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
+        file, line = inspect.getsourcefile(target), inspect.getsourcelines(target)[1]
     except (OSError, TypeError):
+        file, line = None, 0
+    # Since Python 3.13 code made at run time can have the source of `python -c` for its own: both are called <string>.
+    if file is None or file.startswith("<"):
         return str(getattr(handler, "__module__", repr(handler)))
+    return f"{file}:{line}"

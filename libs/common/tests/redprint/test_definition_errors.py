@@ -2,12 +2,13 @@
 
 import functools
 import inspect
+import linecache
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from common.access import public
-from common.redprint import Redprint, RedprintError
+from common.redprint import Redprint, RedprintError, errors
 from common.web.shapes import Shape
 from flask import Blueprint, Flask
 from flask.views import MethodView, View
@@ -243,3 +244,10 @@ def test_a_handler_made_at_run_time_is_named_by_its_module() -> None:
     exec("def made(): pass", namespace)
     message = refusal(lambda: Redprint("items").get("x", access=public)(namespace["made"]))
     assert message.startswith("made_up: ")
+
+
+def test_the_source_of_a_command_line_is_not_taken_for_that_of_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(linecache.cache, "<string>", (20, None, ["def made(): pass\n"], "<string>"))
+    namespace: dict[str, Any] = {"__name__": "made_up"}
+    exec("def made(): pass", namespace)
+    assert errors.line_of(namespace["made"]) == "made_up"
