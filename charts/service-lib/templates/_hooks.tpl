@@ -90,7 +90,7 @@ metadata:
   labels:
     {{- include "service-lib.podLabels" (merge (dict "clients" .clients) $name) | nindent 4 }}
   annotations:
-    {{- $hook := dict "helm.sh/hook-weight" "0" "helm.sh/hook-output-log-policy" "hook-succeeded,hook-failed" }}
+    {{- $hook := dict "helm.sh/hook-weight" "0" "helm.sh/hook-output-log-policy" "hook-failed" }}
     {{- include "service-lib.quotedMap" (dict "map" (merge $hook $before)) | nindent 4 }}
 spec:
   {{- include "service-lib.podSpec" (dict "root" $root "workload" $values "serviceAccount" (include "service-lib.fullname" $name)) | nindent 2 }}
