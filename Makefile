@@ -44,6 +44,10 @@ format: $(VENV) ## Format the code and mend what ruff can mend by itself
 	@$(PY) -m ruff format --quiet .
 	@$(PY) -m ruff check --fix --quiet .
 
+.PHONY: check-rules
+check-rules: ## Run the unit tests of the alert rules with promtool (fetched on Debian where it is missing)
+	@scripts/check-rules --fetch
+
 ##@ Kubernetes
 
 .PHONY: images
