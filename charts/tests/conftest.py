@@ -16,6 +16,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shutil.rmtree(charts.work_folder(), ignore_errors=True)
+        counts = {name: len(found) for name, found in config.pluginmanager.get_plugin("terminalreporter").stats.items()}
+        # The last line, for programs: pytest's own has no "failed" where nothing did.
+        print(f"{counts.get('passed', 0)} passed, {counts.get('failed', 0) + counts.get('error', 0)} failed")  # noqa: T201
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
