@@ -9,7 +9,7 @@ from devtools.paths import LOCAL
 from devtools.processes import end, marked
 from devtools.run.lock import only_run
 
-# helm and kubectl, and the environment of the charts' checks: no run made them, and without a network they would not come back.
+# helm, kubectl and the environment of the charts' checks: no run made them, and offline they would not come back.
 TOOLS = ("bin", "charts-venv")
 
 

@@ -1,4 +1,4 @@
-"""Compile the locks: what runs, from the packages' own pyproject.toml; the tools and the charts' checks, from their .in files."""
+"""Compile the locks: what runs, from the packages' pyproject.toml; tools and charts' checks, from their .in files."""
 
 import os
 import subprocess
