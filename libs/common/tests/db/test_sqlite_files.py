@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from textwrap import dedent
 from uuid import uuid4
 
@@ -121,12 +122,14 @@ def test_a_new_file_that_others_switch_to_wal_is_waited_for(library, monkeypatch
             self.refusals -= 1
             if self.refusals >= 0:
                 raise sqlite3.OperationalError("database is locked")
-            return sqlite3.connect(":memory:").execute("SELECT 1")
+            return memory.execute("SELECT 1")
 
     from common.db import sqlite
 
     contended = Contended()
-    sqlite._use_wal(contended)
+    # Closed here: collected at some later moment, it would fail whatever test runs then (from Python 3.13 on).
+    with closing(sqlite3.connect(":memory:")) as memory:
+        sqlite._use_wal(contended)
     assert contended.refusals == -1
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0)
     contended.refusals = 5
