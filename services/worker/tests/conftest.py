@@ -56,11 +56,14 @@ class Stack:
         self._broker.suspend()
 
     def start_worker(self) -> None:
+        self.launch_worker()
+        eventually((self.folder / "worker" / "worker-ready").exists)
+
+    def launch_worker(self) -> None:
         program = str(Path(__file__).with_name("worker_of_test_kinds.py"))
         # A killed worker leaves its directory behind; pytest clears this one.
         metrics = {"PROMETHEUS_MULTIPROC_DIR": str(self.folder / "metrics")}
         self.worker = self._start_python("worker", [program], self.worker_port, metrics)
-        eventually((self.folder / "worker" / "worker-ready").exists)
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(encoding="utf-8")

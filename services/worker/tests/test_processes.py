@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -130,6 +131,29 @@ def test_a_worker_outlives_its_broker_even_in_the_middle_of_a_job(stack: Any) ->
     assert [attempt.outcome for attempt in store.attempts(running)] == [Outcome.SUCCEEDED]
     assert stack.worker.is_running()
     assert "Unrecoverable" not in stack.log("worker")
+
+
+@on_sqlite
+@pytest.mark.parametrize("lost_by", ["kill_broker", "freeze_broker"])
+def test_a_worker_without_a_broker_is_alive_and_gets_ready_when_there_is_one(stack: Any, lost_by: str) -> None:
+    """Probes must not restart it, neither when it starts nor later: what it misses is elsewhere."""
+    alive, ready = stack.folder / "worker" / "worker-alive", stack.folder / "worker" / "worker-ready"
+    stack.launch_worker()
+    eventually(alive.exists)
+    assert_touched_again(alive)
+    assert not ready.exists()
+    stack.start_broker()
+    eventually(ready.exists)
+    getattr(stack, lost_by)()
+    eventually(lambda: "Trying again" in stack.log("worker").split("worker_ready")[-1])
+    assert_touched_again(alive)
+    assert stack.worker.is_running()
+
+
+def assert_touched_again(alive: Path) -> None:
+    """A broker that does not answer is noticed by the time limits of its sockets, so it may take some seconds."""
+    before = alive.stat().st_mtime
+    eventually(lambda: alive.stat().st_mtime > before + 5)
 
 
 @on_sqlite

@@ -3,12 +3,14 @@
 import logging
 import signal
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from celery import bootsteps, signals
 from celery.apps.worker import Worker
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.worker.consumer import Consumer
 from common.logging import configure_logging
 from common.metrics import serving_metrics
 
@@ -34,15 +36,40 @@ class JobWorker(Worker):
         current_board().begin_stop(self.app.conf.worker_soft_shutdown_timeout)
 
 
+def alive_file() -> ProbeFile:
+    """The file that says that this worker is alive."""
+    return ProbeFile(current_settings().run_dir, "worker-alive")
+
+
 class Liveness(bootsteps.StartStopStep):
     """Touches a file from the worker's own loop, each second: a loop that stands still lets it grow old."""
 
     requires = ("celery.worker.components:Timer",)
 
     def start(self, parent: Any) -> None:
-        alive = ProbeFile(current_settings().run_dir, "worker-alive")
+        alive = alive_file()
         alive.touch()
         parent.timer.call_repeatedly(1.0, alive.touch)
+
+
+class PatientConsumer(Consumer):
+    """Touches that file while it waits for the broker, too: the loop stands still then, and a restart mends nothing.
+
+    Restarted for it, all workers would be in back-off when the broker returns.
+    """
+
+    def ensure_connected(self, conn: Any) -> Any:
+        connect, alive = conn.ensure_connection, alive_file()
+
+        def connect_alive(*args: Any, callback: Callable[[], None], **kwargs: Any) -> Any:
+            def wait() -> None:  # called before each second of waiting; Celery's own raises when it is time to stop
+                alive.touch()
+                callback()
+
+            return connect(*args, callback=wait, **kwargs)
+
+        conn.ensure_connection = connect_alive
+        return super().ensure_connected(conn)
 
 
 def run() -> int:
@@ -52,12 +79,14 @@ def run() -> int:
     current_board()  # before the pool's processes are forked, which share it
     lifecycle = Lifecycle(ProbeFile(settings.run_dir, "worker-ready"))
     lifecycle.connect()
+    alive_file().remove()  # of a container before this one, whose files are still there
     app.steps["worker"].add(Liveness)
     with serving_metrics(settings.metrics_port, settings.host) as server:
         signals.worker_process_init.connect(lambda **_: server.forget_in_child(), weak=False)
         worker = JobWorker(
             app=app,
             pool_cls="prefork",
+            consumer_cls=PatientConsumer,
             without_gossip=True,
             without_mingle=True,
             # Nobody listens to its beats, and each waits as long as the broker is away; so would a stop.
