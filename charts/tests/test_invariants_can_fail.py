@@ -84,6 +84,7 @@ BREAKS = [
     ("rollouts_take_no_ready_pod_away", lambda d: deployment(d, "auth")["spec"].pop("strategy")),
     ("rollouts_take_no_ready_pod_away", lambda d: deployment(d, "auth")["spec"].update(strategy={"type": "Recreate"})),
     ("probes_are_patient_and_find_their_port", lambda d: container(d)["livenessProbe"]["httpGet"].update(port="web")),
+    ("probes_are_patient_and_find_their_port", lambda d: container(d, "worker")["startupProbe"]["exec"].update(command=["test", "-f", "/run/redprint/worker-ready"]), WORKER),
     ("probes_are_patient_and_find_their_port", lambda d: container(d)["livenessProbe"]["httpGet"].update(path="/readyz")),
     ("probes_are_patient_and_find_their_port", lambda d: container(d, "worker")["livenessProbe"].pop("timeoutSeconds"), WORKER),
     ("probes_are_patient_and_find_their_port", lambda d: [container(d, "worker").pop(k) for k in ("livenessProbe", "readinessProbe")], WORKER),

@@ -205,6 +205,9 @@ def probes_are_patient_and_find_their_port(release: Release) -> Iterator[str]:
                 port = (probe.get("httpGet") or probe.get("tcpSocket") or {}).get("port")
                 if port is not None and port not in ports | numbers:
                     yield f"{pod.name}: {container['name']}.{kind} asks port {port}, which is not declared"
+                ends_it = kind != "readinessProbe"
+                if ends_it and any("worker-ready" in part for part in (probe.get("exec") or {}).get("command", [])):
+                    yield f"{pod.name}: {container['name']}.{kind} lets an absent broker restart the pod"
         if release.chart in ("auth", "api"):
             paths = {
                 kind: (probe.get("httpGet") or {}).get("path")
