@@ -29,7 +29,8 @@ as_root() { mysql --defaults-file="$run/root.cnf" --batch --skip-column-names "$
 print_slow_queries() {
     local log=/run/mysqld/slow.log
     [ -e "$log" ] || return 0
-    case $(<"$log") in *"# Time: "*) ;; *) return 0 ;; esac
+    # Its beginning is enough: all of it, after a bad minute, is more than this container's memory.
+    case $(tail -n +4 "$log" | head -c 4096) in *"# Time: "*) ;; *) return 0 ;; esac
     mv "$log" "$log.done"
     # From here on the server writes a new one. Where it cannot be told, say because it just ended, it goes on with the old file: then what
     # it writes between now and its next start is lost.
@@ -69,6 +70,8 @@ statements() {
 apply() {
     local root
     root=$(<"$secrets/root/password")
+    # Before it gets into the file the server reads when it starts: after a crash nobody would know root's password, or everybody.
+    [ -n "$root" ] || { echo "the Secret of root holds no password" >"$run/error"; return 1; }
     find_root || return 1
     if [ "$(login "$root")" != "$(<"$run/root.cnf")" ]; then
         # First the file the server reads when it starts: were it the old one, a crash right after would bring the old password back.
@@ -81,7 +84,7 @@ apply() {
     option_file probe "$(<"$secrets/probe/password")" host=127.0.0.1 port=3306 protocol=TCP connect-timeout=4 | put "$run/probe.cnf"
 }
 
-applied='' loaded='' failures=0
+applied='' loaded='' refused='' failures=0
 while true; do
     now=$(wanted) tls=$(certificate)
     print_slow_queries
@@ -102,6 +105,15 @@ while true; do
         # Also once after the start, when it changes nothing: this container may have been away while the certificate changed.
         loaded=$tls
     else
+        if [ "$tls" != "$loaded" ] && [ "$tls" != "$refused" ]; then
+            case $(<"$run/error") in
+                "ERROR 20"*) ;; # nobody answered; the next round asks again
+                *)
+                    refused=$tls
+                    say "the new certificate is not taken up, clients still get the one before: $(<"$run/error")" >&2
+                    ;;
+            esac
+        fi
         pause "$INTERVAL_SECONDS"
     fi
 done

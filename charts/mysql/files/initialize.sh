@@ -19,6 +19,7 @@ version=${version%% *}
 line=${version%.*}
 [ "$line" = "$MAJOR_LINE" ] || refuse "the image holds MySQL $version, majorLine says $MAJOR_LINE"
 
+had=''
 if [ -d "$data" ]; then
     had=$(cat "$line_file" 2>/dev/null || true)
     if [ -n "$had" ] && [ "$had" != "$line" ]; then
@@ -37,10 +38,13 @@ else
     sync
     mv "$data.new" "$data"
 fi
-# The line is written before the server starts: once it has touched the data, there is no way back.
-printf '%s\n' "$line" >"$line_file.new"
-mv "$line_file.new" "$line_file"
-sync
+# The line is written before the server starts: once it has touched the data, there is no way back. Not at every start: a full volume
+# takes nothing more, and is no reason to keep the server from its data.
+if [ "$had" != "$line" ]; then
+    printf '%s\n' "$line" >"$line_file.new"
+    mv "$line_file.new" "$line_file"
+    sync
+fi
 
 # root gets the password of its Secret before anybody can connect. The two files lie in memory and hold it twice: for the server, which
 # runs the first at each start, and for the grants container.

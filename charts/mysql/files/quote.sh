@@ -11,7 +11,11 @@ sql_text() {
 
 # option_file USER PASSWORD [LINE...]: an option file of the mysql client
 option_file() {
-    printf '[client]\nuser=%s\npassword="%s"\n' "$1" "${2//\\/\\\\}"
+    local text=${2//\\/\\\\}
+    # Also the quotes: to the client a # after an odd one begins a comment.
+    text=${text//\"/\\\"}
+    text=${text//\'/\\\'}
+    printf '[client]\nuser=%s\npassword="%s"\n' "$1" "$text"
     shift 2
     [ $# -eq 0 ] || printf '%s\n' "$@"
 }
