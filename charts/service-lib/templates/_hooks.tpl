@@ -20,6 +20,7 @@ Job stays for its log, which Helm also prints. Its policy comes as a hook as wel
 {{- $args := list "python" "-m" "common.db.migrate" .package "--wait" (int64 $values.migration.waitSeconds | toString) -}}
 {{- range .grants }}{{ $args = concat $args (list "--grant" .) }}{{ end -}}
 {{- if $values.migration.enabled -}}
+{{- include "service-lib.demandLess" (dict "what" "migration.waitSeconds" "is" $values.migration.waitSeconds "than" "migration.activeDeadlineSeconds" "limit" $values.migration.activeDeadlineSeconds) -}}
 {{- $before := dict "helm.sh/hook" "pre-install,pre-upgrade" "helm.sh/hook-weight" "-10" "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" -}}
 {{- include "service-lib.serviceAccount" (merge (dict "annotations" $before) $name) }}
 {{- if $values.networkPolicy.enabled }}

@@ -4,6 +4,16 @@ podDisruptionBudget, rollout, resources, podAnnotations, nodeSelector, toleratio
 of .Values where a chart has one workload.
 */}}
 
+{{/*
+Ends the rendering unless a number is below another: {what, is, than, limit}. Here and not in the schema only because a schema cannot
+compare two values; found by the API server, the migration would have run already.
+*/}}
+{{- define "service-lib.demandLess" -}}
+{{- if ge (int64 .is) (int64 .limit) -}}
+{{- fail (printf "%s (%d) has to be less than %s (%d)" .what (int64 .is) .than (int64 .limit)) -}}
+{{- end -}}
+{{- end }}
+
 {{/* The user all our images run as; the number is in the Dockerfiles too. {} */}}
 {{- define "service-lib.uid" -}}10001{{- end }}
 
@@ -14,6 +24,7 @@ whole: server-side apply would fight over the field.
 */}}
 {{- define "service-lib.deployment" -}}
 {{- $workload := .workload -}}
+{{- include "service-lib.demandLess" (dict "what" "rollout.minReadySeconds" "is" $workload.rollout.minReadySeconds "than" "rollout.progressDeadlineSeconds" "limit" $workload.rollout.progressDeadlineSeconds) -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -174,6 +185,7 @@ mysql+pymysql://{{ .user }}@{{ .host }}:{{ int64 .port }}/{{ .name }}?charset=ut
 {{- define "service-lib.autoscaler" -}}
 {{- $workload := .workload -}}
 {{- if $workload.autoscaling.enabled -}}
+{{- include "service-lib.demandLess" (dict "what" "autoscaling.minReplicas" "is" $workload.autoscaling.minReplicas "than" "autoscaling.maxReplicas + 1" "limit" (add1 $workload.autoscaling.maxReplicas)) -}}
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
@@ -207,6 +219,7 @@ every drain of its node. A pod that is not ready anyway may always be evicted.
 {{- $scaling := $workload.autoscaling | default dict -}}
 {{- $fewest := $scaling.enabled | default false | ternary $scaling.minReplicas $workload.replicas | int64 -}}
 {{- if and $workload.podDisruptionBudget.enabled (gt $fewest 1) -}}
+{{- include "service-lib.demandLess" (dict "what" "podDisruptionBudget.maxUnavailable" "is" $workload.podDisruptionBudget.maxUnavailable "than" "the number of pods" "limit" $fewest) -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
