@@ -1,4 +1,4 @@
-"""What a schema cannot say, because it compares two values: the templates refuse it before anything is applied."""
+"""What a schema cannot say, because it compares two values, and what null does; refused before anything is applied."""
 
 import json
 import os
@@ -38,6 +38,11 @@ def test_a_number_at_its_limit_is_refused(release, values, message):
 )
 def test_the_last_number_below_it_is_taken(release, values):
     assert rendering(release, values).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["env", "extraEnvFrom", "podAnnotations", "nodeSelector", "tolerations", "affinity"])
+def test_null_empties_what_may_be_empty(name):
+    assert rendering("auth", {name: None}).stderr == ""
 
 
 def rendering(release, values):

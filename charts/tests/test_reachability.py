@@ -1,5 +1,8 @@
 """Who reaches whom: the whole matrix, computed from the policies of k8s/ and of all charts together."""
 
+import ipaddress
+import json
+
 import pytest
 from checking import charts
 from checking.charts import CHARTS, Case
@@ -124,6 +127,38 @@ def test_a_servers_own_cidr_may_be_opened_but_never_the_metadata_service():
         assert may_connect(peer, Peer("db", "", address="10.20.0.5"), 3306, "TCP", policies), peer.name
         assert not may_connect(peer, Peer("db", "", address="10.20.0.5"), 22, "TCP", policies), peer.name
         assert not may_connect(peer, Peer("meta", "", address="169.254.169.254"), 3306, "TCP", policies), peer.name
+
+
+@pytest.mark.parametrize(
+    ("cidr", "inside"),
+    [
+        ("169.254.0.0/16", True),
+        ("160.0.0.0/4", True),
+        ("10.0.0.0/8", False),
+        ("::/0", True),
+        ("fc00::/7", True),
+        ("FD00::/8", True),
+        ("fd00:ec2::/32", True),
+        ("fd12:3456::/32", False),
+    ],
+)
+def test_a_range_around_the_metadata_service_has_a_hole_there_and_no_other_range(cidr, inside):
+    """The API server refuses a hole outside of its range, so it cannot simply always be there."""
+    item = json.dumps([{"cidr": cidr, "ports": [3306]}])
+    done = charts.render(Case("worker", "staging"), "--set-json", f"networkPolicy.egressCidrs={item}")
+    assert done.returncode == 0, done.stderr
+    blocks = [
+        peer["ipBlock"]
+        for policy in of_kind(charts.load(done.stdout), "NetworkPolicy")
+        for rule in policy["spec"]["egress"]
+        for peer in rule["to"]
+        if "ipBlock" in peer
+    ]
+    assert blocks
+    for block in blocks:
+        holes = [ipaddress.ip_network(hole) for hole in block.get("except", [])]
+        assert bool(holes) is inside
+        assert all(hole.subnet_of(ipaddress.ip_network(cidr)) and hole.num_addresses == 1 for hole in holes)
 
 
 @pytest.mark.parametrize(

@@ -108,13 +108,17 @@ credentials, is taken out of every range that holds it.
 {{- end }}
 
 {{/*
-"true" where an IPv4 range holds 169.254.169.254, or an IPv6 range is everything: {cidr}. An exception outside of its range would be
+"true" where a range holds the metadata service: {cidr}. IPv6 is compared as written, as everything or as the usual private
+ranges (fc00::/7, fd00::/8 to /16, fd00:ec2::/32 and narrower). An exception outside of its range would be
 refused by the API server, so it cannot simply always be written. 2852039166 is 169.254.169.254 as a number.
 */}}
 {{- define "service-lib.holdsMetadataService" -}}
 {{- $parts := splitList "/" .cidr -}}
 {{- if contains ":" .cidr -}}
-{{- if eq (last $parts) "0" }}true{{ end -}}
+{{- $head := lower (first $parts) -}}
+{{- $bits := int64 (last $parts) -}}
+{{- $private := or (and (eq $head "fc00::") (le $bits 7)) (and (eq $head "fd00::") (le $bits 16)) -}}
+{{- if or (eq $bits 0) $private (and (eq $head "fd00:ec2::") (le $bits 112)) }}true{{ end -}}
 {{- else -}}
 {{- $address := 0 -}}
 {{- range splitList "." (first $parts) }}{{ $address = add (mul $address 256) (int64 .) }}{{ end -}}

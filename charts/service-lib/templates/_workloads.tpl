@@ -48,7 +48,7 @@ spec:
     metadata:
       labels:
         {{- include "service-lib.podLabels" . | nindent 8 }}
-      {{- $annotations := merge (dict) $workload.podAnnotations (include "service-lib.metricsAnnotations" . | fromYaml) }}
+      {{- $annotations := merge (dict) ($workload.podAnnotations | default dict) (include "service-lib.metricsAnnotations" . | fromYaml) }}
       {{- with $annotations }}
       annotations:
         {{- include "service-lib.quotedMap" (dict "map" .) | nindent 8 }}
@@ -159,7 +159,7 @@ TMPDIR: /tmp
 
 {{/* Environment of a container, as YAML: {root, own: map, env: map}. `env` comes from the values; the schema keeps it off the chart's own names. */}}
 {{- define "service-lib.env" -}}
-{{- merge (dict) .env .own (include "service-lib.baseEnv" . | fromYaml) | toYaml -}}
+{{- merge (dict) (.env | default dict) .own (include "service-lib.baseEnv" . | fromYaml) | toYaml -}}
 {{- end }}
 
 {{/* A URL of MySQL whose password is in a file: {database: {host, port, name, user}, purpose}. Not a secret itself. */}}
