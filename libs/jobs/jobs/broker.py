@@ -1,5 +1,6 @@
 """Celery over Valkey or Redis: one task for all kinds, and settings under which the broker may lose everything."""
 
+import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,8 @@ def publisher_settings(broker_url: str) -> dict[str, Any]:
     return {
         "broker_url": broker_url,
         "broker_transport": "jobs.transport:HintTransport",
+        # Said here because naming a transport makes Celery forget that the URL asked for TLS.
+        "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED} if broker_url.startswith("rediss://") else False,
         "broker_transport_options": {
             "socket_timeout": 5,
             "socket_connect_timeout": 2,

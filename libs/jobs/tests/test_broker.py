@@ -1,6 +1,9 @@
 """Publishing through Celery to a real Valkey, and what happens when it is not there."""
 
+import socket
+import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,3 +121,30 @@ def test_the_settings_that_keep_jobs_safe_are_what_they_were_measured_with() -> 
         "socket_keepalive": True,
         "health_check_interval": 10,
     }
+
+
+@pytest.mark.parametrize(("scheme", "first_byte"), [("rediss", 0x16), ("redis", ord("*"))])
+def test_rediss_speaks_tls_from_the_first_byte_and_wants_a_certificate_it_can_check(
+    scheme: str, first_byte: int, free_port: Callable[[], int]
+) -> None:
+    """0x16 begins a TLS handshake; `*` a command of Redis, and the first one holds the password."""
+    with socket.create_server(("127.0.0.1", port := free_port())) as server:
+        first: list[int] = []
+        listener = threading.Thread(target=_note_first_byte, args=(server, first))
+        listener.start()
+        app = Celery("test")
+        app.conf.update(publisher_settings(f"{scheme}://broker:secret@127.0.0.1:{port}/0"))
+        with pytest.raises(PublishError):
+            CeleryPublisher(app).publish("api", new_id(), "default")
+        listener.join()
+        assert first == [first_byte]
+        tls = app.connection_for_write().ssl
+        assert (tls or {}).get("ssl_cert_reqs") == (ssl.CERT_REQUIRED if scheme == "rediss" else None)
+
+
+def _note_first_byte(server: socket.socket, first: list[int]) -> None:
+    server.settimeout(10)
+    client, _ = server.accept()
+    with client:
+        first += client.recv(1)
+    server.close()
