@@ -22,8 +22,14 @@ clean: ## Delete keys, databases, files and logs of local runs; fetched tools in
 ##@ Test and check
 
 .PHONY: test
-test: $(VENV) ## Run all tests on SQLite and MySQL (T=path narrows, REQUIRE_MYSQL=1 insists; see docs/testing.md)
+# Fetching MySQL's server and making .venv take a while once, and need not wait for each other.
+test: ## Run all tests on SQLite and MySQL (T=path narrows, REQUIRE_MYSQL=1 insists; see docs/testing.md)
+	@if [ ! -f $(VENV) ]; then python3 scripts/mysql fetch >/dev/null 2>&1 & fi; $(MAKE) $(VENV); status=$$?; wait; exit $$status
 	@$(PY) scripts/test $(T)
+
+.PHONY: drill
+drill: $(VENV) ## Run the tests that wait out time limits (about a minute)
+	@$(PY) scripts/test -m drill
 
 .PHONY: lint
 lint: $(VENV) ## Check format (ruff), rules (ruff) and types (mypy strict)

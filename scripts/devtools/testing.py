@@ -18,8 +18,8 @@ from devtools.mysql.server import url
 from devtools.paths import ROOT
 from devtools.ports import free_port
 
-# One more than cores: the tests that start processes mostly wait for them.
-WORKERS = min(8, (os.cpu_count() or 2) + 1)
+# Two more than cores: the tests that start processes mostly wait for them.
+WORKERS = min(8, (os.cpu_count() or 2) + 2)
 PARALLEL = ["-n", str(WORKERS), "--dist", "worksteal"]
 # Only the whole suite can be held to it; --cov-report= keeps the table out of the way.
 COVERAGE = ["--cov=common", "--cov-report=", "--cov-fail-under=95"]

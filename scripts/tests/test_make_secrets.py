@@ -36,7 +36,7 @@ EVERY_SECRET = {
 
 # Does what the real one does with the calls that make-secrets makes, templates included as far as they are used.
 FAKE_KUBECTL = """\
-#!{python}
+#!{python} -IS
 import base64, json, re, sys
 from pathlib import Path
 

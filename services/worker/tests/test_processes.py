@@ -57,7 +57,10 @@ def test_jobs_of_all_stores_run_and_are_measured_logged_and_probed(stack: Any) -
 
 
 @on_sqlite
-@pytest.mark.parametrize(("stop", "broker", "seconds"), [("SIGTERM", "there", 15), ("SIGINT", "frozen", 45)])
+@pytest.mark.parametrize(
+    ("stop", "broker", "seconds"),
+    [("SIGTERM", "there", 15), pytest.param("SIGINT", "frozen", 45, marks=pytest.mark.drill)],
+)
 def test_a_stop_hands_running_jobs_back_and_leaves_no_process_and_no_port(
     stack: Any, stop: str, broker: str, seconds: int
 ) -> None:
@@ -134,7 +137,7 @@ def test_a_worker_outlives_its_broker_even_in_the_middle_of_a_job(stack: Any) ->
 
 
 @on_sqlite
-@pytest.mark.parametrize("lost_by", ["kill_broker", "freeze_broker"])
+@pytest.mark.parametrize("lost_by", ["kill_broker", pytest.param("freeze_broker", marks=pytest.mark.drill)])
 def test_a_worker_without_a_broker_is_alive_and_gets_ready_when_there_is_one(stack: Any, lost_by: str) -> None:
     """Probes must not restart it, neither when it starts nor later: what it misses is elsewhere."""
     alive, ready = stack.folder / "worker" / "worker-alive", stack.folder / "worker" / "worker-ready"
