@@ -125,6 +125,7 @@ def test_ctrl_c_right_after_the_start_leaves_no_process_and_no_port(run, tmp_pat
     assert_nothing_left(begun)
 
 
+@pytest.mark.drill
 def test_after_a_kill_of_everything_the_next_run_finishes_the_job_with_the_same_keys(run, tmp_path):
     killed = run(TOUR="0")
     killed.wait_for("Ctrl-C stops everything.")
@@ -145,6 +146,7 @@ def test_after_a_kill_of_everything_the_next_run_finishes_the_job_with_the_same_
     assert {file: file.read_bytes() for file in (tmp_path / "keys").iterdir()} == keys
 
 
+@pytest.mark.drill
 def test_what_a_killed_runner_left_running_is_ended_by_the_next_run(run, tmp_path):
     killed = run(TOUR="0")
     killed.wait_for("Ctrl-C stops everything.")

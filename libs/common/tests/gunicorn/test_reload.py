@@ -52,6 +52,7 @@ def test_a_changed_handler_answers_within_seconds_and_metrics_go_on(server: Any,
     assert list((server.log.parent / "tmp").iterdir()) == []
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("fault", ["def broken(:\n    pass\n", "nonsense\n", "raise SystemExit(78)\n"])
 def test_a_broken_file_is_shown_and_mended_without_a_restart(server: Any, edit: Edit, fault: str) -> None:
     edit("wsgi.py", 'note("loaded")\n', f'note("loaded")\n{fault}')
@@ -71,6 +72,7 @@ def ask(server: Any, path: str) -> bytes:
         return b""
 
 
+@pytest.mark.drill
 def test_a_change_of_what_the_master_loaded_begins_it_anew(server: Any, edit: Edit) -> None:
     edit("wsgi.py", "Item(name=name,", "Item(name=load_settings_or_exit(TinySettings).colour,")
     server.wait_for(lambda: name_of_a(server) == "red", seconds=8)
