@@ -21,7 +21,8 @@ from devtools.ports import free_port
 # Two more than cores: the tests that start processes mostly wait for them.
 WORKERS = min(8, (os.cpu_count() or 2) + 2)
 PARALLEL = ["-n", str(WORKERS), "--dist", "worksteal"]
-# Only the whole suite can be held to it; --cov-report= keeps the table out of the way.
+# Asked for by COVERAGE=1, because measuring costs a tenth of the time; only the whole suite can be held to it.
+# --cov-report= keeps the table out of the way.
 COVERAGE = ["--cov=common", "--cov-report=", "--cov-fail-under=95"]
 
 
@@ -64,7 +65,7 @@ def mysql_for_tests() -> Iterator[tuple[str | None, str]]:
 
 
 def _run_pytest(arguments: Sequence[str], address: str | None) -> int:
-    command = [sys.executable, "-m", "pytest", "-q", *PARALLEL, *(arguments or COVERAGE)]
+    command = [sys.executable, "-m", "pytest", "-q", *PARALLEL, *(arguments or _coverage())]
     env = {**os.environ, **({"TEST_MYSQL_URL": address} if address else {})}
     begun = time.monotonic()
     pytest = subprocess.Popen(command, cwd=ROOT, env=env)
@@ -77,6 +78,10 @@ def _run_pytest(arguments: Sequence[str], address: str | None) -> int:
         raise
     say.note(f"Tests took {time.monotonic() - begun:.0f} s.")
     return status
+
+
+def _coverage() -> list[str]:
+    return COVERAGE if os.environ.get("COVERAGE") == "1" else []
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
