@@ -1,4 +1,4 @@
-# Every target makes .venv first; once it is there and the locks have not changed, that costs nothing.
+# Targets that need .venv make it first; once it is there and the locks have not changed, that costs nothing.
 # Variables may stand on the command line: make run API_PORT=9002, make test T=libs/common.
 
 MAKEFLAGS += --no-print-directory

