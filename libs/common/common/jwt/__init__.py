@@ -8,10 +8,12 @@ from common.jwt.jwks_cache import JWKSCache
 from common.jwt.key_files import generate_signing_key, load_signing_key
 from common.jwt.keys import ES256, RS256, SigningKey, VerifyingKey, thumbprint
 from common.jwt.sources import KeySource, StaticKeys
-from common.jwt.verifier import TokenVerifier
+from common.jwt.verifier import LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, TokenVerifier, verify_access_token
 
 __all__ = [
     "ES256",
+    "LEEWAY_SECONDS",
+    "MAX_LIFETIME_SECONDS",
     "RS256",
     "Claims",
     "JWKSCache",
@@ -30,4 +32,5 @@ __all__ = [
     "jwks_document",
     "load_signing_key",
     "thumbprint",
+    "verify_access_token",
 ]

@@ -20,6 +20,7 @@ class Refusal(StrEnum):
     TIME = "time"
     LIFETIME = "lifetime"
     EXPIRED = "expired"
+    REVOKED = "revoked"
     UNEXPECTED = "unexpected"
 
 

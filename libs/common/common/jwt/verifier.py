@@ -2,38 +2,57 @@
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable
+from datetime import datetime
 from threading import Lock
+from typing import NamedTuple
+from uuid import UUID
 
 import structlog
 
 from common.clock import Clock, utc_now
 from common.jwt.claims import Claims, read_claims
-from common.jwt.compact import MAX_TOKEN_LENGTH, CompactToken, Header, split_token
+from common.jwt.compact import MAX_TOKEN_LENGTH, read_access_token_header
 from common.jwt.encoding import parse_json_object
 from common.jwt.errors import Refusal, TokenExpired, TokenInvalid
 from common.jwt.keys import VerifyingKey
+from common.jwt.signature import verify_signature
 from common.jwt.sources import KeySource
 
 LEEWAY_SECONDS = 30  # clocks of two machines may differ that much
 MAX_LIFETIME_SECONDS = 3600  # whatever the issuer says
 MAX_VERIFIED_TOKENS = 4096  # about 1.5 kB each
-_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 section 4, compared without case
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Verified:
-    claims: Claims
-    key: VerifyingKey
+def verify_access_token(
+    token: str, *, keys: KeySource, issuer: str, audiences: frozenset[str], now: datetime
+) -> Claims:
+    """Return the claims of a valid access token of `issuer` that is meant for one of `audiences`.
+
+    `now` is aware; expiry tolerates LEEWAY_SECONDS. Absence never gets a default. Nothing is remembered, and
+    revocation is not asked: `TokenVerifier` does both. Raises TokenExpired past the leeway and TokenInvalid for
+    anything else, whatever the text: an exception nobody thought of is logged and refuses the token too.
+    """
+    expected = _Expected.of(issuer, audiences)
+    if now.utcoffset() is None:
+        raise ValueError("now is an aware datetime")
+    try:
+        return _verify(token, keys, expected, now.timestamp()).claims
+    except TokenInvalid:
+        raise
+    except Exception as error:
+        log.exception("token_check_failed")
+        raise TokenInvalid(Refusal.UNEXPECTED) from error
 
 
 class TokenVerifier:
     """Accepts the access tokens of one issuer that are meant for one of `audiences`.
 
-    Verified tokens are remembered by their SHA-256 (bounded, no failures). Each hit asks
-    again whether the token has expired and whether its key is still a live one.
+    Verified tokens are remembered by their SHA-256 (bounded, no failures). Each hit asks again whether
+    the token has expired, whether its key is still a live one and whether its session was revoked:
+    `is_revoked` takes a session's id, must be cheap, and None means that no token is ever revoked.
     """
 
     def __init__(
@@ -42,31 +61,31 @@ class TokenVerifier:
         issuer: str,
         audiences: frozenset[str],
         clock: Clock = utc_now,
+        *,
         max_verified_tokens: int = MAX_VERIFIED_TOKENS,
+        is_revoked: Callable[[UUID], bool] | None = None,
     ) -> None:
-        if not isinstance(audiences, frozenset) or not audiences:
-            raise TypeError("audiences is a frozenset of at least one name")
         self._keys = keys
-        self._issuer = issuer
-        self._audiences = audiences
+        self._expected = _Expected.of(issuer, audiences)
         self._clock = clock
+        self._is_revoked = is_revoked
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._max_verified_tokens = max_verified_tokens
         self._lock = Lock()
 
     def verify(self, token: str) -> Claims:
-        """Return the claims of a valid access token.
-
-        Expiry tolerates LEEWAY_SECONDS. Raises TokenExpired past it and TokenInvalid for anything
-        else, whatever the text: an exception nobody thought of is logged and refuses the token too.
-        """
+        """Return the claims of a valid access token; raises as `verify_access_token` does."""
         try:
-            return self._verify(token)
+            claims = self._verify(token)
+            # By session and never by token: an ES256 signature has a second form that verifies too.
+            if self._is_revoked is not None and claims.sid is not None and self._is_revoked(claims.sid):
+                raise TokenInvalid(Refusal.REVOKED)
         except TokenInvalid:
             raise
         except Exception as error:
             log.exception("token_check_failed")
             raise TokenInvalid(Refusal.UNEXPECTED) from error
+        return claims
 
     def _verify(self, token: str) -> Claims:
         if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
@@ -76,46 +95,24 @@ class TokenVerifier:
         now = self._clock().timestamp()
         digest = hashlib.sha256(token.encode("ascii")).digest()
         verified = self._recall(digest)
-        if verified is None or self._keys.get(verified.key.kid) != verified.key:
-            verified = self._verify_unseen(token, now)
+        if verified is None or not self._is_live(verified.key):
+            verified = _verify(token, self._keys, self._expected, now)
             self._remember(digest, verified)
         _check_expiry(verified.claims, now)
         return verified.claims
 
-    def _verify_unseen(self, token: str, now: float) -> _Verified:
-        parts = split_token(token)
-        key = self._find_key(parts.header)
-        if not key.accepts(parts.signing_input, parts.signature):
-            raise TokenInvalid(Refusal.SIGNATURE)
-        claims = _read_payload(parts)
-        self._check_parties(claims)
-        if parts.header.typ.lower() not in _TOKEN_TYPES:
-            raise TokenInvalid(Refusal.TYPE)
-        _check_times(claims, now)
-        return _Verified(claims, key)
+    def _is_live(self, key: VerifyingKey) -> bool:
+        found = self._keys.get(key.kid)
+        return found is key or found == key
 
-    def _find_key(self, header: Header) -> VerifyingKey:
-        key = self._keys.get(header.kid)
-        if key is None:
-            raise TokenInvalid(Refusal.KEY)
-        if key.alg != header.alg:
-            raise TokenInvalid(Refusal.ALGORITHM)
-        return key
-
-    def _check_parties(self, claims: Claims) -> None:
-        if claims.iss != self._issuer:
-            raise TokenInvalid(Refusal.ISSUER)
-        if claims.aud not in self._audiences:
-            raise TokenInvalid(Refusal.AUDIENCE)
-
-    def _recall(self, digest: bytes) -> _Verified | None:
+    def _recall(self, digest: bytes) -> "_Verified | None":
         with self._lock:
             verified = self._verified.get(digest)
             if verified is not None:
                 self._verified.move_to_end(digest)
             return verified
 
-    def _remember(self, digest: bytes, verified: _Verified) -> None:
+    def _remember(self, digest: bytes, verified: "_Verified") -> None:
         with self._lock:
             self._verified[digest] = verified
             self._verified.move_to_end(digest)
@@ -123,9 +120,38 @@ class TokenVerifier:
                 self._verified.popitem(last=False)
 
 
-def _read_payload(parts: CompactToken) -> Claims:
+class _Expected(NamedTuple):
+    issuer: str
+    audiences: frozenset[str]
+
+    @classmethod
+    def of(cls, issuer: str, audiences: frozenset[str]) -> "_Expected":
+        # In a text every part of it would count as a member.
+        if not isinstance(audiences, frozenset) or not audiences:
+            raise TypeError("audiences is a frozenset of at least one name")
+        return cls(issuer, audiences)
+
+
+class _Verified(NamedTuple):
+    claims: Claims
+    key: VerifyingKey
+
+
+def _verify(token: str, keys: KeySource, expected: _Expected, now: float) -> _Verified:
+    """Do all that need not be done again while the key lives, and the token with it."""
+    signed = verify_signature(token, keys, read_access_token_header)
+    claims = _read_payload(signed.payload)
+    if claims.iss != expected.issuer:
+        raise TokenInvalid(Refusal.ISSUER)
+    if claims.aud not in expected.audiences:
+        raise TokenInvalid(Refusal.AUDIENCE)
+    _check_times(claims, now)
+    return _Verified(claims, signed.key)
+
+
+def _read_payload(payload: bytes) -> Claims:
     try:
-        members = parse_json_object(parts.payload)
+        members = parse_json_object(payload)
     except (ValueError, RecursionError):
         raise TokenInvalid(Refusal.PAYLOAD) from None
     return read_claims(members)

@@ -34,7 +34,7 @@ def test_a_typ_of_another_type_is_refused(mint: Any, refuse: Refuse, typ: object
 
 
 def test_a_header_without_typ_is_refused_a31(mint: Any, refuse: Refuse) -> None:
-    assert refuse(mint.token(mint.header(typ=mint.DROP))) == "header"
+    assert refuse(mint.token(mint.header(typ=mint.DROP))) == "type"
 
 
 @pytest.mark.parametrize(
