@@ -27,6 +27,14 @@ def policy(documents, name="auth"):
     return next(item for item in of_kind(documents, "NetworkPolicy") if item["metadata"]["name"] == name)
 
 
+def volume(documents, name):
+    return next(item for item in pod(documents)["volumes"] if item["name"] == name)
+
+
+def mount(documents, name):
+    return next(item for item in container(documents)["volumeMounts"] if item["name"] == name)
+
+
 def migration(documents):
     return next(item for item in of_kind(documents, "Job") if "pre-install" in hooks(item))
 
@@ -107,6 +115,9 @@ BREAKS = [
     ("secrets_are_the_agreed_ones", lambda d: pod(d)["volumes"].append({"name": "x", "secret": {"secretName": "unheard-of"}})),
     ("secrets_are_the_agreed_ones", lambda d: pod(d)["volumes"].append({"name": "x", "secret": {"secretName": "auth-db", "items": [{"key": "user"}]}})),
     ("secrets_are_the_agreed_ones", lambda d: pod(d)["volumes"].append({"name": "x", "secret": {"secretName": "auth-db", "optional": True}})),
+    ("secrets_arrive_without_a_restart", lambda d: volume(d, "keys")["secret"].update(items=[{"key": "signing.pem", "path": "signing.pem"}])),
+    ("secrets_arrive_without_a_restart", lambda d: volume(d, "keys")["secret"].pop("defaultMode")),
+    ("secrets_arrive_without_a_restart", lambda d: mount(d, "keys").update(subPath="signing.pem")),
     ("images_are_pinned", lambda d: container(d).update(image="redprint/auth")),
     ("images_are_pinned", lambda d: container(d).update(image="registry:5000/redprint/auth")),
     ("images_are_pinned", lambda d: container(d).update(image="redprint/auth:latest")),

@@ -13,10 +13,10 @@ HTTP, METRICS, MYSQL, EXPORTER, VALKEY, DNS = 8080, 9090, 3306, 9104, 6379, 53
 
 # source: {(target, port)}. Everything that is not here has to be refused.
 ALLOWED = {
-    "auth": {("mysql", MYSQL)},
+    "auth": {("mysql", MYSQL), ("valkey", VALKEY)},
     "auth-migrate": {("mysql", MYSQL)},
     "auth-test": {("auth", HTTP)},
-    "api": {("mysql", MYSQL), ("auth", HTTP)},
+    "api": {("mysql", MYSQL), ("auth", HTTP), ("valkey", VALKEY)},
     "api-migrate": {("mysql", MYSQL)},
     "api-test": {("auth", HTTP), ("api", HTTP)},
     "worker": {("mysql", MYSQL), ("valkey", VALKEY)},

@@ -6,6 +6,8 @@ import pytest
 import yaml
 from checking import charts, kubernetes
 from checking.charts import KUBERNETES, Case
+from checking.invariants import environment_of
+from checking.manifests import pods
 
 
 # Those with the most in them; the others differ in values only.
@@ -76,3 +78,21 @@ def test_custom_resources_need_what_gives_them_a_meaning():
     assert kubernetes.problems({**monitor, "spec": {**spec, "endpoints": [{"path": "/"}]}}, "1.30.0")
     assert kubernetes.problems({**monitor, "spec": {**spec, "endpoint": []}}, "1.30.0")
     assert kubernetes.problems({**monitor, "spec": {**spec, "selector": {}}}, "1.30.0")
+
+
+@pytest.mark.parametrize(
+    ("release", "section", "variable"),
+    [("auth", "state", "STATE_URL"), ("api", "state", "STATE_URL"), ("worker", "broker", "BROKER_URL")],
+)
+def test_a_valkey_elsewhere_is_named_with_its_port_and_tls_and_without_its_password(release, section, variable):
+    values = json.dumps({"host": "cache.example.com", "port": 6380, "db": 2, "user": "u", "tls": {"enabled": True}})
+    done = charts.render(Case(release, "production"), "--set-json", f"{section}={values}")
+    assert done.returncode == 0, done.stderr
+    found = {
+        environment_of(container).get(variable)
+        for pod in pods(charts.load(done.stdout))
+        for container in pod.containers()
+    }
+    assert found - {None} == {
+        f"rediss://u@cache.example.com:6380/2?password_file=/etc/redprint/secrets/{section}/password"
+    }

@@ -7,6 +7,7 @@ DB_TLS_CA: /etc/redprint/mysql-ca/ca.crt
 {{- end }}
 AUTH_ISSUER: {{ .tokens.issuer | quote }}
 AUTH_JWKS_URL: {{ .tokens.jwksUrl | quote }}
+STATE_URL: {{ include "service-lib.valkeyUrl" (dict "server" .state "purpose" "state") | quote }}
 {{- end }}
 {{- end }}
 
@@ -14,5 +15,8 @@ AUTH_JWKS_URL: {{ .tokens.jwksUrl | quote }}
 {{- define "api.secrets" -}}
 {{- with .root.Values -}}
 {{ include "service-lib.mysqlSecrets" (dict "purpose" "db" "secret" .database.existingSecret "tls" .database.tls) }}
+- name: state
+  secret: {{ .state.existingSecret | quote }}
+  path: /etc/redprint/secrets/state
 {{- end }}
 {{- end }}

@@ -7,6 +7,7 @@ DB_TLS_CA: /etc/redprint/mysql-ca/ca.crt
 {{- end }}
 AUTH_ISSUER: {{ .tokens.issuer | quote }}
 AUTH_KEYS_DIR: /etc/redprint/keys
+STATE_URL: {{ include "service-lib.valkeyUrl" (dict "server" .state "purpose" "state") | quote }}
 {{- end }}
 {{- end }}
 
@@ -14,6 +15,9 @@ AUTH_KEYS_DIR: /etc/redprint/keys
 {{- define "auth.secrets" -}}
 {{- with .root.Values -}}
 {{ include "service-lib.mysqlSecrets" (dict "purpose" "db" "secret" .database.existingSecret "tls" .database.tls) }}
+- name: state
+  secret: {{ .state.existingSecret | quote }}
+  path: /etc/redprint/secrets/state
 - name: keys
   secret: {{ .tokens.existingSecret | quote }}
   path: /etc/redprint/keys

@@ -169,6 +169,13 @@ mysql+pymysql://{{ .user }}@{{ .host }}:{{ int64 .port }}/{{ .name }}?charset=ut
 {{- end -}}
 {{- end }}
 
+{{/* A URL of Valkey whose password is in a file: {server: {host, port, db, user, tls: {enabled}}, purpose}. Not a secret itself. */}}
+{{- define "service-lib.valkeyUrl" -}}
+{{- with .server -}}
+{{ .tls.enabled | ternary "rediss" "redis" }}://{{ .user }}@{{ .host }}:{{ int64 .port }}/{{ int64 .db }}?password_file=/etc/redprint/secrets/{{ $.purpose }}/password
+{{- end -}}
+{{- end }}
+
 {{/* The Secrets a client of MySQL mounts, as a YAML list: {purpose, secret, tls: {enabled, caSecret}} */}}
 {{- define "service-lib.mysqlSecrets" -}}
 - name: {{ .purpose }}

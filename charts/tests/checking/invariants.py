@@ -28,7 +28,7 @@ SECRETS = {
     "mysql-exporter": {"password", "my.cnf"},
     "mysql-tls": {"ca.crt", "tls.crt", "tls.key"},
     "mysql-ca": {"ca.crt"},
-    "auth-keys": {"signing.pem"},
+    "auth-keys": {"signing.pem", "refresh-1.key"},
 }
 VOLUMES = {"emptyDir", "configMap", "secret", "persistentVolumeClaim", "projected", "downwardAPI"}
 MYSQL_UID = 999  # of the official image, whose files belong to it
@@ -36,6 +36,7 @@ LOWEST_UID = 10_000
 WEB_MARGIN_SECONDS = 15  # between the last request's deadline and the kill, for the process to end
 STALL_SECONDS = 32 + 13  # a worker's connection to a dead broker holds its exit up that long, measured, and a margin
 DATABASE_GRACE_SECONDS = 300
+GROUP_READS = 0o440
 
 
 @dataclass(frozen=True)
@@ -333,6 +334,24 @@ def secrets_are_the_agreed_ones(release: Release) -> Iterator[str]:
                     yield f"{pod.name}: Secret {name} has no {', '.join(sorted(keys - SECRETS[name]))}"
                 if source.get("optional"):
                     yield f"{pod.name}: starts without the Secret {name}"
+
+
+@invariant
+def secrets_arrive_without_a_restart(release: Release) -> Iterator[str]:
+    """Services mount whole Secrets: the kubelet never updates a subPath, nor brings a key that `items` leaves out."""
+    if release.chart not in SERVICES:
+        return
+    for pod in release.pods():
+        named = {volume["name"]: volume["secret"] for volume in pod.spec.get("volumes", []) if "secret" in volume}
+        for volume, source in named.items():
+            if source.get("items"):
+                yield f"{pod.name}: {volume} names its files, so another one never appears"
+            if source.get("defaultMode") != GROUP_READS:
+                yield f"{pod.name}: {volume} can be read by more than the pod's group"
+        for container in pod.containers():
+            for mount in container.get("volumeMounts", []):
+                if mount["name"] in named and (mount.get("subPath") or mount.get("subPathExpr")):
+                    yield f"{pod.name}: {container['name']} mounts {mount['name']} by subPath, so it never changes"
 
 
 @invariant

@@ -20,7 +20,7 @@ JOB_STORES: {{ join "," $urls | quote }}
 {{- if .database.tls.enabled }}
 DB_TLS_CA: /etc/redprint/mysql-ca/ca.crt
 {{- end }}
-BROKER_URL: {{ printf "%s://%s@%s:%d/%d?password_file=/etc/redprint/secrets/broker/password" (.broker.tls.enabled | ternary "rediss" "redis") .broker.user .broker.host (int64 .broker.port) (int64 .broker.db) | quote }}
+BROKER_URL: {{ include "service-lib.valkeyUrl" (dict "server" .broker "purpose" "broker") | quote }}
 {{- end }}
 {{- end }}
 
