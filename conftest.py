@@ -1,3 +1,3 @@
 """Loads the repository's fixtures: here, because an installed plugin is imported before coverage starts."""
 
-pytest_plugins = ["common.testing.plugin", "common.testing.tokens"]
+pytest_plugins = ["common.testing.plugin", "common.testing.tokens", "common.testing.valkey"]

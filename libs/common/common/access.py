@@ -6,7 +6,7 @@ guard (`common.web.guard`) refuses an endpoint it does not know. Challenges foll
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from flask import g
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 REALM = "redprint"
 _SCOPE = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*")
 
+Revocation = Literal["bounded", "strict"]
+"""What a route does while nobody can tell which sessions were revoked lately.
+
+`bounded` goes on, so a revoked token may work until it expires; `strict` answers 503 once that has lasted for
+`common.revocation.STALE_SECONDS`.
+"""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -30,13 +37,19 @@ class Access:
     authenticated: bool
     scopes: frozenset[str] = frozenset()
     audience: str | None = None
+    revocation: Revocation = "bounded"
+
+
+def authenticated(*, revocation: Revocation = "bounded") -> Access:
+    """Return the rule that asks for the token of any user."""
+    return Access(authenticated=True, revocation=revocation)
 
 
 public = Access(authenticated=False)
-user = Access(authenticated=True)
+user = authenticated()
 
 
-def require(*scopes: str, audience: str | None = None) -> Access:
+def require(*scopes: str, audience: str | None = None, revocation: Revocation = "bounded") -> Access:
     """Return the rule that asks for a token with every one of `scopes`, each written `resource:action`.
 
     Raises ValueError for no scope at all (`user` says that) and for a malformed one.
@@ -46,7 +59,7 @@ def require(*scopes: str, audience: str | None = None) -> Access:
     for scope in scopes:
         if not _SCOPE.fullmatch(scope):
             raise ValueError(f"scope {scope!r} is not written as resource:action in lower case")
-    return Access(authenticated=True, scopes=frozenset(scopes), audience=audience)
+    return Access(authenticated=True, scopes=frozenset(scopes), audience=audience, revocation=revocation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +126,14 @@ class UserRequired(AccessError):
 
     def __init__(self) -> None:
         super().__init__("This acts for a user; a service's own token is not enough.")
+
+
+class RevocationUnknown(AccessError):
+    """The token is good, and whether its session was revoked since cannot be told: never silently open."""
+
+    retry_after_seconds = 5
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Whether this session was ended cannot be told at the moment, and this needs to know. Try again."
+        )

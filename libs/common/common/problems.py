@@ -18,6 +18,7 @@ from common.access import (
     InsufficientScope,
     InvalidRequest,
     InvalidToken,
+    RevocationUnknown,
     UserRequired,
 )
 from common.errors import FieldError, FieldErrors
@@ -47,6 +48,7 @@ COMMON_PROBLEMS: Mapping[type[Exception], Problem] = {
     InvalidRequest: Problem(400, "invalid-request", "Invalid request"),
     InsufficientScope: Problem(403, "insufficient-scope", "Insufficient scope"),
     UserRequired: Problem(403, "user-required", "User required"),
+    RevocationUnknown: Problem(503, "unavailable", "Unavailable"),
 }
 
 # Phrases of RFC 9110, which renamed some; http.HTTPStatus has followed with Python 3.13 only.

@@ -1,7 +1,7 @@
 """Access tokens: issued and verified here and nowhere else (RFC 7519, 8725, 9068), with the keys behind them."""
 
 from common.jwt.claims import Claims
-from common.jwt.errors import KeyFileError, KeyPolicyError, Refusal, TokenExpired, TokenInvalid
+from common.jwt.errors import KeyFileError, KeyPolicyError, Refusal, TokenExpired, TokenInvalid, TokenRevoked
 from common.jwt.issuer import TokenIssuer
 from common.jwt.jwks import jwks_document
 from common.jwt.jwks_cache import JWKSCache
@@ -26,6 +26,7 @@ __all__ = [
     "TokenExpired",
     "TokenInvalid",
     "TokenIssuer",
+    "TokenRevoked",
     "TokenVerifier",
     "VerifyingKey",
     "generate_signing_key",

@@ -1,6 +1,10 @@
 """What can go wrong with tokens and keys; none of it says on the wire which check failed."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from common.jwt.claims import Claims
 
 
 class Refusal(StrEnum):
@@ -37,6 +41,14 @@ class TokenExpired(TokenInvalid):
 
     def __init__(self) -> None:
         super().__init__(Refusal.EXPIRED)
+
+
+class TokenRevoked(TokenInvalid):
+    """The token would be valid, but its session was ended; `claims` is what it says, for who ends it once more."""
+
+    def __init__(self, claims: "Claims") -> None:
+        super().__init__(Refusal.REVOKED)
+        self.claims = claims
 
 
 class KeyPolicyError(ValueError):

@@ -12,6 +12,7 @@ from common.logging import configure_logging
 from common.metrics import install_metrics
 from common.problems import COMMON_PROBLEMS, Problem, install_problems
 from common.redprint import check_routes
+from common.revocation import Revocations
 from common.web.context import ServiceRequest
 from common.web.guard import Verifier, install_guard
 from common.web.middleware import RequestMiddleware
@@ -46,12 +47,14 @@ def create_app(
     blueprints: Iterable[Blueprint],
     problems: Mapping[type[Exception], Problem],
     verifier: Verifier | None = None,
+    revocations: Revocations | None = None,
     database: "Database | None" = None,
     checks: Mapping[str, Check] | None = None,
 ) -> Flask:
     """Return the application of a service, ready to serve. Opens nothing.
 
     `problems` maps the service's exceptions, `verifier` checks bearer tokens, `checks` say whether it can serve.
+    `revocations` says whether revoked sessions are known; without it a route marked strict answers 503.
     Raises RedprintError for a route that declares no access.
     """
     configure_logging(settings)
@@ -61,7 +64,7 @@ def create_app(
     app.config["PROPAGATE_EXCEPTIONS"] = False  # tests see the same 500 as clients
     _wrap(app, settings.trusted_proxies)
     install_metrics(app)
-    install_guard(app, verifier)
+    install_guard(app, verifier, revocations)
     install_problems(app, {**COMMON_PROBLEMS, **_OWN_PROBLEMS, **problems})
     if database is not None:
         install_sessions(app, database)

@@ -15,11 +15,13 @@ from common.access import (
     InvalidRequest,
     InvalidToken,
     Principal,
+    RevocationUnknown,
     UserRequired,
 )
-from common.jwt import Claims, TokenInvalid
+from common.jwt import Claims, TokenInvalid, TokenRevoked
 from common.metrics import count_refused_token, count_valid_token, leave_out_unknown_method
 from common.redprint.registry import access_rules
+from common.revocation import Revocations
 from common.web.context import this_request
 
 log = structlog.get_logger(__name__)
@@ -29,11 +31,14 @@ class Verifier(Protocol):
     """What the guard needs of `common.jwt.TokenVerifier`."""
 
     def verify(self, token: str) -> Claims:
-        """Return the claims of a valid token; raise TokenInvalid for any other."""
+        """Return the claims of a valid token; raise TokenInvalid for any other, TokenRevoked if only that is wrong."""
 
 
-def install_guard(app: Flask, verifier: Verifier | None) -> None:
-    """Check each request against its route's access rule. Without a verifier only public routes answer."""
+def install_guard(app: Flask, verifier: Verifier | None, revocations: Revocations | None) -> None:
+    """Check each request against its route's access rule.
+
+    Without a verifier only public routes answer, and without `revocations` no strict one does.
+    """
     rules = access_rules(app)
     app.extensions["token_verifier"] = verifier
 
@@ -49,25 +54,29 @@ def install_guard(app: Flask, verifier: Verifier | None) -> None:
             raise Forbidden("Nobody may call this.")
         if access.authenticated:
             principal = _authenticate(request, verifier)
+            if access.revocation == "strict" and not (revocations is not None and revocations.is_fresh()):
+                bind_contextvars(revocation_unknown=True)
+                raise RevocationUnknown
             _authorize(principal, access)
             g.principal = principal
 
 
-def optional_principal() -> Principal | None:
+def optional_principal(*, revoked_too: bool = False) -> Principal | None:
     """Return the caller of a public route if a token came along, None if none did.
 
+    With `revoked_too` a token that is good but for the end of its session counts: ending that once more is no fault.
     Raises InvalidRequest, InvalidToken and UserRequired as any other route: a bad token is not the same as none.
     """
     request = this_request()
     if "HTTP_AUTHORIZATION" not in request.environ:
         return None
-    return _authenticate(request, current_app.extensions["token_verifier"])
+    return _authenticate(request, current_app.extensions["token_verifier"], revoked_too=revoked_too)
 
 
-def _authenticate(request: Request, verifier: Verifier | None) -> Principal:
+def _authenticate(request: Request, verifier: Verifier | None, *, revoked_too: bool = False) -> Principal:
     """Return the user the token of a request stands for (RFC 6750 section 2.1)."""
     try:
-        claims = _verify(_bearer_token(request), verifier)
+        claims = _verify(_bearer_token(request), verifier, revoked_too=revoked_too)
     except _Refused as refused:
         count_refused_token(refused.outcome)
         # The client never learns which check failed; the line of this request in the log says it.
@@ -113,11 +122,13 @@ def _bearer_token(request: Request) -> str:
     return token.strip(" ")
 
 
-def _verify(token: str, verifier: Verifier | None) -> Claims:
+def _verify(token: str, verifier: Verifier | None, *, revoked_too: bool) -> Claims:
     if verifier is None:
         log.error("token_verifier_missing")
         raise _Refused("no_verifier", InvalidToken())
     try:
         return verifier.verify(token)
     except TokenInvalid as error:
+        if revoked_too and isinstance(error, TokenRevoked):
+            return error.claims
         raise _Refused(error.reason, InvalidToken()) from None

@@ -1,0 +1,76 @@
+"""A thread that does one thing again and again while a process serves; started after the fork, ended with it."""
+
+import os
+import weakref
+from collections.abc import Callable
+from threading import Event, Thread
+
+import structlog
+
+CRASH_PAUSE_SECONDS = 1.0
+JOIN_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class BackgroundLoop:
+    """Calls `step` in a daemon thread of this process and pauses after each call for the seconds it returns.
+
+    What `step` raises is logged and does not end the thread. A forked child has no thread until it calls `start`.
+    `wake` is called by `stop` to interrupt a step that waits for something else than the pause.
+    """
+
+    def __init__(self, name: str, step: Callable[[], float], wake: Callable[[], object] = lambda: None) -> None:
+        self._name = name
+        self._step = step
+        self._wake = wake
+        self._thread: Thread | None = None
+        self._stopping = Event()
+        _forget_thread_after_fork(self)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called: a step that takes long should end."""
+        return self._stopping.is_set()
+
+    def start(self) -> None:
+        """Begin, unless it runs already."""
+        if self._thread is None:
+            thread = Thread(target=self._run, name=self._name, daemon=True)
+            thread.start()
+            self._thread = thread
+
+    def stop(self) -> None:
+        """End after the step at hand, and wait for that for JOIN_SECONDS."""
+        self._stopping.set()
+        self._wake()
+        if self._thread is not None:
+            self._thread.join(JOIN_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._guarded_step()):
+            pass
+
+    def _guarded_step(self) -> float:
+        try:
+            return self._step()
+        except Exception:
+            if not self.is_stopping:
+                log.exception("background_step_failed", thread=self._name)
+            return CRASH_PAUSE_SECONDS
+
+    def _forget_thread(self) -> None:
+        self._thread = None
+        self._stopping = Event()
+
+
+def _forget_thread_after_fork(loop: BackgroundLoop) -> None:
+    """Registered weakly, as it cannot be undone."""
+    reference = weakref.ref(loop)
+
+    def forget() -> None:
+        found = reference()
+        if found is not None:
+            found._forget_thread()  # noqa: SLF001 - this function is part of the class
+
+    os.register_at_fork(after_in_child=forget)
