@@ -3,7 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Lock
 from typing import NamedTuple
 from uuid import UUID
@@ -14,7 +14,7 @@ from common.clock import Clock, utc_now
 from common.jwt.claims import Claims, read_claims
 from common.jwt.compact import MAX_TOKEN_LENGTH, read_access_token_header
 from common.jwt.encoding import parse_json_object
-from common.jwt.errors import Refusal, TokenExpired, TokenInvalid
+from common.jwt.errors import Refusal, TokenExpired, TokenInvalid, TokenRevoked
 from common.jwt.keys import VerifyingKey
 from common.jwt.signature import verify_signature
 from common.jwt.sources import KeySource
@@ -69,7 +69,7 @@ class TokenVerifier:
         self._expected = _Expected.of(issuer, audiences)
         self._clock = clock
         self._is_revoked = is_revoked
-        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._verified: OrderedDict[bytes, _Remembered] = OrderedDict()
         self._max_verified_tokens = max_verified_tokens
         self._lock = Lock()
 
@@ -79,7 +79,7 @@ class TokenVerifier:
             claims = self._verify(token)
             # By session and never by token: an ES256 signature has a second form that verifies too.
             if self._is_revoked is not None and claims.sid is not None and self._is_revoked(claims.sid):
-                raise TokenInvalid(Refusal.REVOKED)
+                raise TokenRevoked(claims)
         except TokenInvalid:
             raise
         except Exception as error:
@@ -88,33 +88,28 @@ class TokenVerifier:
         return claims
 
     def _verify(self, token: str) -> Claims:
-        if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
-            raise TokenInvalid(Refusal.SIZE)
-        if not token.isascii():
-            raise TokenInvalid(Refusal.ENCODING)
-        now = self._clock().timestamp()
-        digest = hashlib.sha256(token.encode("ascii")).digest()
-        verified = self._recall(digest)
-        if verified is None or not self._is_live(verified.key):
-            verified = _verify(token, self._keys, self._expected, now)
-            self._remember(digest, verified)
-        _check_expiry(verified.claims, now)
+        digest = _digest(token)
+        with self._lock:
+            remembered = self._verified.get(digest)
+            if remembered is not None:
+                self._verified.move_to_end(digest)
+        now = self._clock()
+        if remembered is not None and self._is_live(remembered.key):
+            if now >= remembered.refused_from:
+                raise TokenExpired
+            return remembered.claims
+        verified = _verify(token, self._keys, self._expected, now.timestamp())
+        self._remember(digest, verified)
         return verified.claims
 
     def _is_live(self, key: VerifyingKey) -> bool:
         found = self._keys.get(key.kid)
-        return found is key or found == key
-
-    def _recall(self, digest: bytes) -> "_Verified | None":
-        with self._lock:
-            verified = self._verified.get(digest)
-            if verified is not None:
-                self._verified.move_to_end(digest)
-            return verified
+        return found is key or found == key  # the same object, unless the set was loaded again since
 
     def _remember(self, digest: bytes, verified: "_Verified") -> None:
+        refused_from = datetime.fromtimestamp(verified.claims.exp + LEEWAY_SECONDS, UTC)
         with self._lock:
-            self._verified[digest] = verified
+            self._verified[digest] = _Remembered(verified.claims, verified.key, refused_from)
             self._verified.move_to_end(digest)
             if len(self._verified) > self._max_verified_tokens:
                 self._verified.popitem(last=False)
@@ -135,6 +130,20 @@ class _Expected(NamedTuple):
 class _Verified(NamedTuple):
     claims: Claims
     key: VerifyingKey
+
+
+class _Remembered(NamedTuple):
+    claims: Claims
+    key: VerifyingKey
+    refused_from: datetime
+
+
+def _digest(token: str) -> bytes:
+    if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
+        raise TokenInvalid(Refusal.SIZE)
+    if not token.isascii():
+        raise TokenInvalid(Refusal.ENCODING)
+    return hashlib.sha256(token.encode("ascii")).digest()
 
 
 def _verify(token: str, keys: KeySource, expected: _Expected, now: float) -> _Verified:
@@ -158,14 +167,10 @@ def _read_payload(payload: bytes) -> Claims:
 
 
 def _check_times(claims: Claims, now: float) -> None:
-    _check_expiry(claims, now)
+    if now >= claims.exp + LEEWAY_SECONDS:
+        raise TokenExpired
     latest_start = now + LEEWAY_SECONDS
     if claims.iat > latest_start or (claims.nbf is not None and claims.nbf > latest_start):
         raise TokenInvalid(Refusal.TIME)
     if not 0 < claims.exp - claims.iat <= MAX_LIFETIME_SECONDS:
         raise TokenInvalid(Refusal.LIFETIME)
-
-
-def _check_expiry(claims: Claims, now: float) -> None:
-    if now >= claims.exp + LEEWAY_SECONDS:
-        raise TokenExpired
