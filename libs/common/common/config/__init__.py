@@ -1,6 +1,6 @@
 """The one reader of the environment: frozen, typed settings, chosen when called and never at import."""
 
-from common.config.base import DatabaseSettings, Settings, WebSettings
+from common.config.base import DatabaseSettings, Settings, StateSettings, WebSettings
 from common.config.loading import EXIT_CONFIG, load_settings, load_settings_or_exit
 from common.config.problems import ConfigError, Problem
 from common.config.secret_files import PasswordFileError, insert_password
@@ -12,6 +12,7 @@ __all__ = [
     "PasswordFileError",
     "Problem",
     "Settings",
+    "StateSettings",
     "WebSettings",
     "insert_password",
     "load_settings",

@@ -115,3 +115,28 @@ class DatabaseSettings(Settings):
         except OSError as error:
             raise ValueError(f"{path} is not a readable file of CA certificates ({error})") from None
         return path
+
+
+class StateSettings(Settings):
+    """What a process knows besides that hears of revoked sessions."""
+
+    development_only: ClassVar[frozenset[str]] = frozenset({"state_url"})
+
+    # Checked without being set too: where it may be missing depends on the environment.
+    state_url: SecretStr | None = Field(default=None, validate_default=True)
+
+    @field_validator("state_url")
+    @classmethod
+    def _check_state(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if url is None:
+            if info.data.get("app_env") != "testing":
+                raise ValueError("is not set")
+            return None
+        if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("has to be a redis://, rediss:// or unix:// URL")
+        return SecretStr(insert_password(url.get_secret_value()))
+
+    @property
+    def state_address(self) -> str | None:
+        """The URL with its password; None where there is none."""
+        return None if self.state_url is None else self.state_url.get_secret_value()

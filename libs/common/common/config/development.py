@@ -5,4 +5,5 @@ DEFAULTS: dict[str, object] = {
     "host": "127.0.0.1",
     "graceful_timeout_seconds": 3,
     "auth_issuer": "http://127.0.0.1:8001",
+    "state_url": "redis://127.0.0.1:6379/0",
 }

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from common.config import DatabaseSettings, WebSettings
+from common.config import DatabaseSettings, StateSettings, WebSettings
 from pydantic_core import PydanticUndefined
 
 README = Path(__file__).parents[2] / "README.md"
@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|none) \|", re.MULTILINE)
 
 def test_every_variable_is_listed_with_its_default() -> None:
     listed = {name: default for name, default in ROW.findall(README.read_text()) if name != "SECRETS_DIR"}
-    fields = {**WebSettings.model_fields, **DatabaseSettings.model_fields}
+    fields = {**WebSettings.model_fields, **DatabaseSettings.model_fields, **StateSettings.model_fields}
     expected = {
         name.upper(): "" if field.default in {PydanticUndefined, None} else str(field.default)
         for name, field in fields.items()
