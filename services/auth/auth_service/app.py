@@ -5,7 +5,7 @@ from datetime import timedelta
 from common.clock import Clock, utc_now
 from common.config import load_settings_or_exit
 from common.db import Database, schema_is_current
-from common.jwt import SigningKey, StaticKeys, TokenIssuer, TokenVerifier, load_signing_key
+from common.jwt import TokenIssuer, TokenVerifier
 from common.web.app import create_app as create_web_app
 from common.web.lifecycle import on_worker_start, on_worker_stop
 from flask import Flask
@@ -16,13 +16,14 @@ from auth_service.config import AuthSettings
 from auth_service.dependencies import Dependencies
 from auth_service.errors import PROBLEMS
 from auth_service.hashing import BoundedHasher, share_threads
+from auth_service.keys import KeyDirectory
 from auth_service.scopes import AUDIENCES
 
 
 def create_app(settings: AuthSettings | None = None, clock: Clock = utc_now) -> Flask:
     """Return the application; without settings they are read from the environment (exit 78 if they are wrong)."""
     settings = settings or load_settings_or_exit(AuthSettings)
-    key = load_signing_key(settings.auth_keys_dir)
+    keys = KeyDirectory(settings.auth_keys_dir, clock)
     database = Database(
         settings.database_url.get_secret_value(), pool_size=settings.db_pool_size, tls_ca=settings.db_tls_ca
     )
@@ -31,18 +32,20 @@ def create_app(settings: AuthSettings | None = None, clock: Clock = utc_now) -> 
         settings,
         blueprints=[v1.make_blueprint(), well_known.make_blueprint()],
         problems=PROBLEMS,
-        verifier=TokenVerifier(StaticKeys([key.verifying_key]), settings.auth_issuer, AUDIENCES, clock),
+        verifier=TokenVerifier(keys, settings.auth_issuer, AUDIENCES, clock),
         database=database,
         checks={"database": lambda: schema_is_current(database, "auth_service")},
     )
-    install_dependencies(app, _make_dependencies(settings, database, key, clock))
-    well_known.publish(app, settings.auth_issuer, [key.verifying_key])
+    install_dependencies(app, _make_dependencies(settings, database, keys, clock))
+    well_known.publish(app, settings.auth_issuer, keys)
+    on_worker_start(app, keys.start)
+    on_worker_stop(app, keys.stop)
     on_worker_start(app, database.warm)
     on_worker_stop(app, database.dispose)
     return app
 
 
-def _make_dependencies(settings: AuthSettings, database: Database, key: SigningKey, clock: Clock) -> Dependencies:
+def _make_dependencies(settings: AuthSettings, database: Database, keys: KeyDirectory, clock: Clock) -> Dependencies:
     slots, max_waiting = share_threads(settings.web_threads, settings.password_hash_slots)
     return Dependencies(
         database=database,
@@ -52,7 +55,7 @@ def _make_dependencies(settings: AuthSettings, database: Database, key: SigningK
             slots=slots,
             max_waiting=max_waiting,
         ),
-        token_issuer=TokenIssuer(key, settings.auth_issuer, settings.access_token_ttl_seconds, clock),
+        token_issuer=TokenIssuer(keys, settings.auth_issuer, settings.access_token_ttl_seconds, clock),
         clock=clock,
         refresh_idle_ttl=timedelta(seconds=settings.refresh_idle_ttl_seconds),
         refresh_absolute_ttl=timedelta(seconds=settings.refresh_absolute_ttl_seconds),

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from auth_service.app import create_app
 from auth_service.config import AuthSettings
+from auth_service.keys import KeyDirectory, changes
 from common.config import load_settings
 from common.db import Database
 from common.ids import new_id
-from common.jwt import SigningKey, generate_signing_key, load_signing_key
+from common.jwt import SigningKey
 from common.testing.clock import SettableClock
 from flask import Flask
 from flask.testing import FlaskClient
@@ -25,13 +26,13 @@ MakeApp = Callable[..., Flask]
 @pytest.fixture(scope="session")
 def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("keys")
-    generate_signing_key(directory / "signing.pem")
+    changes.init(directory)
     return directory
 
 
 @pytest.fixture
 def own_key(keys_dir: Path) -> SigningKey:
-    return load_signing_key(keys_dir)
+    return KeyDirectory(keys_dir).active_signing_key()
 
 
 @pytest.fixture

@@ -53,7 +53,3 @@ class TokenRevoked(TokenInvalid):
 
 class KeyPolicyError(ValueError):
     """A key, or a set of keys, that must not be used; the message says why."""
-
-
-class KeyFileError(Exception):
-    """The directory of signing keys cannot be used; the message says what to do."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 import orjson
@@ -10,16 +11,19 @@ from common.clock import Clock, utc_now
 from common.ids import new_id
 from common.jwt.claims import MAX_SCOPE_LENGTH
 from common.jwt.encoding import encode_base64url
-from common.jwt.keys import SigningKey
+from common.jwt.sources import SigningKeySource
 from common.jwt.verifier import MAX_LIFETIME_SECONDS
 
 
 class TokenIssuer:
-    """Signs tokens with one key; `ttl_seconds` is 1 to MAX_LIFETIME_SECONDS, what verifiers accept at most."""
+    """Signs each token with the key that is active then.
+
+    `ttl_seconds` is 1 to MAX_LIFETIME_SECONDS, what verifiers accept at most.
+    """
 
     def __init__(
         self,
-        signing_key: SigningKey,
+        keys: SigningKeySource,
         issuer: str,
         ttl_seconds: int,
         clock: Clock = utc_now,
@@ -27,11 +31,9 @@ class TokenIssuer:
         if not 0 < ttl_seconds <= MAX_LIFETIME_SECONDS:
             raise ValueError(f"ttl_seconds is 1 to {MAX_LIFETIME_SECONDS}")
         self.ttl_seconds = ttl_seconds
-        self._signing_key = signing_key
+        self._keys = keys
         self._issuer = issuer
         self._clock = clock
-        header = {"alg": signing_key.alg, "kid": signing_key.kid, "typ": "at+jwt"}
-        self._header = encode_base64url(orjson.dumps(header))
 
     def issue(
         self,
@@ -67,9 +69,14 @@ class TokenIssuer:
         return self._sign(claims)
 
     def _sign(self, claims: dict[str, object]) -> str:
-        signing_input = f"{self._header}.{encode_base64url(orjson.dumps(claims))}"
-        signature = self._signing_key.sign(signing_input.encode("ascii"))
-        return f"{signing_input}.{encode_base64url(signature)}"
+        key = self._keys.active_signing_key()
+        signing_input = f"{_header(key.alg, key.kid)}.{encode_base64url(orjson.dumps(claims))}"
+        return f"{signing_input}.{encode_base64url(key.sign(signing_input.encode('ascii')))}"
+
+
+@lru_cache(maxsize=16)  # constant for each key
+def _header(alg: str, kid: str) -> str:
+    return encode_base64url(orjson.dumps({"alg": alg, "kid": kid, "typ": "at+jwt"}))
 
 
 def _join_scopes(scopes: Collection[str]) -> str:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from common.clock import utc_now
 from common.ids import new_id
-from common.jwt import SigningKey, TokenIssuer
+from common.jwt import SigningKey, StaticSigningKey, TokenIssuer
 
 TEST_ISSUER = "http://127.0.0.1:8001"
 DEFAULT_SCOPES = ("contacts:read", "contacts:write", "jobs:read", "jobs:write")
@@ -45,7 +45,7 @@ def token_for(signing_key: SigningKey) -> TokenFor:
         issuer: str = TEST_ISSUER,
         ttl_seconds: int = 600,
     ) -> str:
-        return TokenIssuer(signing_key, issuer, ttl_seconds).issue(
+        return TokenIssuer(StaticSigningKey(signing_key), issuer, ttl_seconds).issue(
             user_id,
             audience=audience,
             scopes=scopes,

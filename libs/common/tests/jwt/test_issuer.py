@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from common.jwt import SigningKey, StaticKeys, TokenIssuer, TokenVerifier, jwks_document
+from common.jwt import SigningKey, StaticKeys, StaticSigningKey, TokenIssuer, TokenVerifier, jwks_document
 from common.jwt.encoding import decode_base64url
 from joserfc import jwk
 from joserfc import jwt as joserfc_jwt
@@ -24,7 +24,8 @@ def issue(key: SigningKey, clock: Any, **changes: Any) -> str:
         "session_id": SESSION_ID,
         "auth_time": clock() - timedelta(hours=1),
     }
-    return TokenIssuer(key, ISSUER, 600, clock).issue(changes.pop("subject", USER_ID), **(said | changes))
+    issuer = TokenIssuer(StaticSigningKey(key), ISSUER, 600, clock)
+    return issuer.issue(changes.pop("subject", USER_ID), **(said | changes))
 
 
 def read(token: str, segment: int) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def test_too_many_scopes_fail_the_issue_not_the_request(mint: Any, clock: Any) -
 @pytest.mark.parametrize("ttl_seconds", [0, -1, 3601])
 def test_a_lifetime_no_verifier_would_accept_is_refused(mint: Any, ttl_seconds: int) -> None:
     with pytest.raises(ValueError, match="3600"):
-        TokenIssuer(mint.key, ISSUER, ttl_seconds)
+        TokenIssuer(StaticSigningKey(mint.key), ISSUER, ttl_seconds)
 
 
 def test_another_library_verifies_our_token_from_the_published_set(key: SigningKey, clock: Any) -> None:

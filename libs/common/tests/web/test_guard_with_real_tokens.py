@@ -12,7 +12,7 @@ import pytest
 from common.access import current_principal, require
 from common.clock import utc_now
 from common.ids import new_id
-from common.jwt import SigningKey, StaticKeys, TokenIssuer, TokenVerifier, jwks_document
+from common.jwt import SigningKey, StaticKeys, StaticSigningKey, TokenIssuer, TokenVerifier, jwks_document
 from common.redprint import Redprint
 from common.web.shapes import View
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -81,7 +81,7 @@ def test_its_scopes_count(client: FlaskClient, token_for: Any) -> None:
 
 def issue_an_hour_ago(key: SigningKey) -> str:
     moment = utc_now() - timedelta(hours=1)
-    return TokenIssuer(key, ISSUER, 600, lambda: moment).issue(
+    return TokenIssuer(StaticSigningKey(key), ISSUER, 600, lambda: moment).issue(
         USER_ID,
         audience="api",
         scopes=["contacts:read"],

@@ -1,6 +1,8 @@
 """What verifiers ask at addresses that standards fix: the published keys and the issuer's metadata."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 import orjson
@@ -9,6 +11,7 @@ from common.jwt import VerifyingKey, jwks_document
 from common.redprint import Redprint
 from flask import Blueprint, Flask, Response, current_app, request
 
+from auth_service.keys import KeyDirectory
 from auth_service.scopes import ALL_SCOPES
 from auth_service.views.metadata import IssuerMetadata
 
@@ -21,10 +24,18 @@ issuer = Redprint("issuer", with_prefix=False)
 
 @dataclass(frozen=True)
 class Published:
-    """The two documents, ready to send."""
+    """The keys as they are when asked for, and the document that does not change."""
 
-    jwks: bytes
+    keys: Callable[[], tuple[VerifyingKey, ...]]
     metadata: IssuerMetadata
+
+
+@dataclass(frozen=True)
+class Document:
+    """A key set, ready to send."""
+
+    content: bytes
+    etag: str
 
 
 def make_blueprint() -> Blueprint:
@@ -34,22 +45,21 @@ def make_blueprint() -> Blueprint:
     return blueprint
 
 
-def publish(app: Flask, issuer_url: str, keys: list[VerifyingKey]) -> None:
-    """Serve these keys, and the metadata that points to them, from an application."""
-    metadata = IssuerMetadata(
-        issuer=issuer_url,
-        jwks_uri=f"{issuer_url.rstrip('/')}/.well-known/jwks.json",
-        scopes_supported=sorted(ALL_SCOPES),
-    )
-    app.extensions[_NAME] = Published(orjson.dumps(jwks_document(keys)), metadata)
+def publish(app: Flask, issuer_url: str, keys: KeyDirectory) -> None:
+    """Serve these keys, and the metadata that points to them, from an application.
+
+    Raises KeyPolicyError, before anything is served, should a private member be among what they publish.
+    """
+    _document(keys.published_keys())
+    app.extensions[_NAME] = Published(keys.published_keys, IssuerMetadata.of(issuer_url, sorted(ALL_SCOPES)))
 
 
 @issuer.get("/jwks.json", access=public)
 def show_keys() -> Response:
     """The public keys of access tokens (RFC 7517)."""
-    jwks = _published().jwks
-    response = Response(jwks, content_type="application/json", headers={"Cache-Control": CACHE_CONTROL})
-    response.set_etag(sha256(jwks).hexdigest()[:32])
+    document = _document(_published().keys())
+    response = Response(document.content, content_type="application/json", headers={"Cache-Control": CACHE_CONTROL})
+    response.set_etag(document.etag)
     response.make_conditional(request)
     return response
 
@@ -60,6 +70,19 @@ def show_metadata() -> tuple[IssuerMetadata, int, dict[str, str]]:
     return _published().metadata, 200, {"Cache-Control": CACHE_CONTROL}
 
 
+# Where many libraries look, and Istio if it is not told the address of the keys (OpenID Connect Discovery section 4).
+@issuer.get("/openid-configuration", access=public, response=IssuerMetadata)
+def show_metadata_again() -> tuple[IssuerMetadata, int, dict[str, str]]:
+    """The same as /.well-known/oauth-authorization-server."""
+    return show_metadata()
+
+
 def _published() -> Published:
     published: Published = current_app.extensions[_NAME]
     return published
+
+
+@lru_cache(maxsize=8)  # asked for by every verifier each minute, and new a few times a year
+def _document(keys: tuple[VerifyingKey, ...]) -> Document:
+    content = orjson.dumps(jwks_document(keys))
+    return Document(content, sha256(content).hexdigest()[:32])

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from common.config import DatabaseSettings, WebSettings
-from common.jwt import KeyFileError, load_signing_key
 from pydantic import Field, ValidationInfo, field_validator
+
+from auth_service.keys import KeyDirectory, KeyFileError
 
 DAY_SECONDS = 24 * 3600
 MAX_SESSION_SECONDS = 3650 * DAY_SECONDS  # what is for good says so; a moment past the year 9999 is none
@@ -38,9 +39,9 @@ class AuthSettings(WebSettings, DatabaseSettings):
     @field_validator("auth_keys_dir")
     @classmethod
     def _check_keys(cls, directory: Path) -> Path:
-        """A key that cannot sign has to stop the start, beside all other problems, not the first login."""
+        """Keys that cannot be used have to stop the start, beside all other problems, not the first login."""
         try:
-            load_signing_key(directory)
+            KeyDirectory(directory)
         except KeyFileError as error:
             raise ValueError(str(error)) from error
         return directory

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from common.jwt import SigningKey, generate_signing_key
+from auth_service.keys import changes
+from common.jwt import SigningKey
 from common.jwt.jwks import PRIVATE_MEMBERS, parse_jwks
 from flask import Flask
 from flask.testing import FlaskClient
@@ -55,7 +56,7 @@ def test_the_metadata_names_the_issuer_and_where_its_keys_are(client: FlaskClien
 def test_another_library_verifies_a_login_with_nothing_but_the_metadata(
     make_app: Callable[..., Flask], make_person: Callable[..., Any], tmp_path: Path, alg: str
 ) -> None:
-    generate_signing_key(tmp_path / "signing.pem", alg)
+    changes.init(tmp_path, alg)
     client = make_app(AUTH_KEYS_DIR=str(tmp_path)).test_client()
     metadata = client.get("/.well-known/oauth-authorization-server").get_json()
     path = metadata["jwks_uri"].removeprefix(metadata["issuer"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from common.access import require
 from common.ids import new_id
-from common.jwt import SigningKey, TokenIssuer
+from common.jwt import SigningKey, StaticSigningKey, TokenIssuer
 from common.jwt.encoding import decode_base64url, encode_base64url
 from common.redprint import Redprint
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -67,7 +67,7 @@ def database_backend() -> str:
 
 @pytest.fixture
 def forger(app: Flask, own_key: SigningKey, clock: Any) -> Forger:
-    issuer = TokenIssuer(own_key, app.extensions["settings"].auth_issuer, 600, clock)
+    issuer = TokenIssuer(StaticSigningKey(own_key), app.extensions["settings"].auth_issuer, 600, clock)
     scopes = {"contacts:read", "contacts:write"}
     token = issuer.issue(new_id(), audience="api", scopes=scopes, client_id="redprint", session_id=new_id())
     return Forger(token, own_key)
@@ -163,7 +163,7 @@ def test_a_token_in_the_url_is_refused_a65(
 def test_a_services_own_token_does_not_act_as_a_user_a42(
     client: FlaskClient, app: Flask, own_key: SigningKey, clock: Any, as_bearer: Callable[..., Any]
 ) -> None:
-    issuer = TokenIssuer(own_key, app.extensions["settings"].auth_issuer, 600, clock)
+    issuer = TokenIssuer(StaticSigningKey(own_key), app.extensions["settings"].auth_issuer, 600, clock)
     token = issuer.issue("reports", audience="auth", scopes=(), client_id="reports")
     assert client.get(ME, headers=as_bearer(token)).status_code == 403
 
