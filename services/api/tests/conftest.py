@@ -12,6 +12,7 @@ from common.db import Database
 from common.ids import new_id
 from common.jwt import SigningKey, StaticKeys
 from common.testing.databases import Schema
+from common.testing.revocations import RevocationsByHand
 from common.testing.tokens import TEST_ISSUER, TokenFor
 from flask import Flask
 from flask.testing import FlaskClient
@@ -27,7 +28,18 @@ def database(make_database: Callable[[Schema], Database]) -> Database:
 
 
 @pytest.fixture
-def app(database: Database, as_role: Callable[[str, str, str], str], signing_key: SigningKey) -> Iterator[Flask]:
+def revocations() -> RevocationsByHand:
+    """Which sessions were revoked, as the application hears of it."""
+    return RevocationsByHand()
+
+
+@pytest.fixture
+def app(
+    database: Database,
+    as_role: Callable[[str, str, str], str],
+    signing_key: SigningKey,
+    revocations: RevocationsByHand,
+) -> Iterator[Flask]:
     url = database.url.set(drivername=database.dialect_name).render_as_string(hide_password=False)
     settings = load_settings(
         APISettings,
@@ -38,7 +50,7 @@ def app(database: Database, as_role: Callable[[str, str, str], str], signing_key
             "IMPORT_MAX_BYTES": str(IMPORT_MAX_BYTES),
         },
     )
-    application = create_app(settings, keys=StaticKeys([signing_key.verifying_key]))
+    application = create_app(settings, keys=StaticKeys([signing_key.verifying_key]), revocations=revocations)
     yield application
     application.extensions["database"].dispose()
 

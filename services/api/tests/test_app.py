@@ -20,6 +20,7 @@ PRODUCTION = {
     "DATABASE_URL": "mysql+pymysql://api@db/api",
     "AUTH_ISSUER": "https://auth.example.org",
     "AUTH_JWKS_URL": "http://auth.auth.svc/.well-known/jwks.json",
+    "STATE_URL": "redis://state:pw@valkey:6379/0",
 }
 
 
@@ -29,7 +30,7 @@ def test_production_needs_a_database_an_issuer_and_its_keys_and_names_all_that_i
     with pytest.raises(ConfigError) as refused:
         load_settings(APISettings, {"APP_ENV": "production"})
     missing = {problem.variable for problem in refused.value.problems}
-    assert missing == {"DATABASE_URL", "AUTH_ISSUER", "AUTH_JWKS_URL"}
+    assert missing == {"DATABASE_URL", "AUTH_ISSUER", "AUTH_JWKS_URL", "STATE_URL"}
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "AUTH_JWKS_URL"])

@@ -2,14 +2,14 @@
 
 from typing import ClassVar
 
-from common.config import DatabaseSettings, WebSettings
+from common.config import DatabaseSettings, StateSettings, WebSettings
 from common.jwt.jwks_fetch import check_url
 from pydantic import Field, field_validator
 
 MIB = 1024 * 1024
 
 
-class APISettings(WebSettings, DatabaseSettings):
+class APISettings(WebSettings, DatabaseSettings, StateSettings):
     """The README's table says what each is for."""
 
     development_only: ClassVar[frozenset[str]] = frozenset({"auth_jwks_url"})

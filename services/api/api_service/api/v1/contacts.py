@@ -60,7 +60,7 @@ def update_contact(contact_id: UUID, body: ContactChanges) -> Answer:
     )
 
 
-@contacts.delete("/<uuid:contact_id>", access=require("contacts:write"))
+@contacts.delete("/<uuid:contact_id>", access=require("contacts:write", revocation="strict"))
 def delete_contact(contact_id: UUID) -> None:
     """Delete a contact; it can be restored. With If-Match only the version it names."""
     owner_id, expected = current_principal().user_id, _expected_versions()
