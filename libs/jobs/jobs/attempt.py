@@ -17,8 +17,9 @@ from jobs.endings import Budget, Ending
 from jobs.errors import JobInterrupted, WorkerStopping
 from jobs.insist import insist, reason_of
 from jobs.keeper import LeaseKeeper, Timing
+from jobs.kinds import Kind
 from jobs.models.job import Job
-from jobs.registry import Kind, Registry
+from jobs.registry import Registry
 from jobs.states import Outcome
 from jobs.transitions import Lease
 
@@ -57,11 +58,11 @@ class Attempt:
         self._count_start()
         try:
             kind = registry.get(self._job.kind, self._job.kind_version)
-            payload = kind.read_payload(self._job.payload)
+            payload = kind.declaration.read_payload(self._job.payload)
         except DomainError as error:
             log.warning("job_not_understood", reason=str(error))
             return self._end(endings.of_error(error, self._budget()))
-        limits = (kind.soft_time_limit_seconds, kind.hard_time_limit_seconds)
+        limits = (kind.declaration.soft_limit, kind.declaration.hard_limit)
         with LeaseKeeper(self._database, self._lease, self._timing, limits, self._end_out_of_time) as keeper:
             context = JobContext(self._database, self._job, lambda: self._check(keeper))
             return self._end(self._call(kind, payload, context))
@@ -73,7 +74,7 @@ class Attempt:
 
     def _call(self, kind: Kind, payload: BaseModel, context: JobContext) -> Ending:
         try:
-            return endings.of_result(kind.handler(context, payload))
+            return endings.of_result(kind(context, payload))
         except (Exception, JobInterrupted) as error:
             ending = endings.of_error(error, self._budget(context.has_advanced))
             # A refusal speaks for itself; anything else needs its trace to be understood.

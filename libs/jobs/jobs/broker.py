@@ -1,7 +1,7 @@
 """Celery over Valkey or Redis: one task for all kinds, and settings under which the broker may lose everything."""
 
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from kombu import Queue
 from kombu.exceptions import ChannelError
 
 from jobs.dispatcher.publishing import PublishError
+from jobs.kinds import BULK_QUEUE
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +52,29 @@ def publisher_settings(broker_url: str) -> dict[str, Any]:
     }
 
 
-def worker_settings(broker_url: str, queues: Iterable[str], longest_hard_limit_seconds: float) -> dict[str, Any]:
-    """What a process needs that runs jobs from these queues, none longer than the limit."""
+def bulk_limit(queues: Collection[str], concurrency: int) -> int:
+    """How many of its processes a worker of these queues gives to bulk jobs: all but one, where it has other work.
+
+    A worker with a single process has none to spare: there a short job waits for a long one.
+    """
+    return concurrency if set(queues) <= {BULK_QUEUE} else max(1, concurrency - 1)
+
+
+def worker_settings(
+    broker_url: str,
+    stores: Iterable[str],
+    queues: Sequence[str],
+    *,
+    concurrency: int,
+    longest_hard_limit_seconds: float,
+) -> dict[str, Any]:
+    """What a worker needs that runs jobs of these stores and queues, `concurrency` at once, none over the limit."""
     settings = publisher_settings(broker_url)
+    names = [queue_name(store, queue) for store in stores for queue in queues]
+    share = {
+        "bulk_queues": [name for name in names if name.endswith(f".{BULK_QUEUE}")],
+        "bulk_limit": bulk_limit(queues, concurrency),
+    }
     redelivery = {
         "visibility_timeout": int(longest_hard_limit_seconds) + VISIBILITY_MARGIN_SECONDS,
         "unacked_restore_interval": 5,
@@ -61,16 +82,17 @@ def worker_settings(broker_url: str, queues: Iterable[str], longest_hard_limit_s
     }
     return {
         **settings,
-        "broker_transport_options": {**settings["broker_transport_options"], **redelivery},
+        "broker_transport_options": {**settings["broker_transport_options"], **redelivery, **share},
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "task_queues": [Queue(name, routing_key=name) for name in queues],
+        "task_queues": [Queue(name, routing_key=name) for name in names],
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_acks_on_failure": True,
         "task_acks_on_timeout": True,
         "accept_content": ["json"],
         "task_time_limit": longest_hard_limit_seconds + HARD_LIMIT_MARGIN_SECONDS,
+        "worker_concurrency": concurrency,
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_max_tasks_per_child": 1000,

@@ -1,5 +1,6 @@
-"""What a handler holds of its job: its input, its checkpoint, and steps that commit only while the lease holds."""
+"""What a handler holds of its job: its input, its checkpoint, and chunks that commit only while the lease holds."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from mimetypes import guess_type
@@ -15,8 +16,10 @@ from jobs.files import FileStore
 from jobs.models.job import Job
 from jobs.transitions import Lease
 
+PROGRESS_PAUSE_SECONDS = 1.0
 
-class Step:
+
+class Chunk:
     """One transaction of a job. What is written through `session` is committed with the checkpoint, or not at all."""
 
     def __init__(self, session: Session, job_id: UUID, owner_id: UUID) -> None:
@@ -27,11 +30,11 @@ class Step:
         self._owner_id = owner_id
 
     def save(self, checkpoint: dict[str, Any], *, done: int, total: int | None, unit: str) -> None:
-        """Say where the next attempt starts if this one ends here, and how far the job is; committed with the step.
+        """Say where the next attempt starts if this one ends here, and how far the job is; committed with the chunk.
 
         `total` is None while it is not known. The checkpoint is JSON of a few KiB.
         """
-        self.saved = {"checkpoint": checkpoint, "progress": {"done": done, "total": total, "unit": unit}}
+        self.saved = {"checkpoint": checkpoint, "progress": _progress(done, total, unit)}
         self.done = done
 
     def append_file(self, name: str, data: bytes) -> None:
@@ -44,7 +47,7 @@ class Step:
 class JobContext:
     """A running job as its handler sees it.
 
-    `checkpoint` is what the last committed step saved, None at the first start. `attempt` counts from 1.
+    `checkpoint` is what the last committed chunk saved, None at the first start. `attempt` counts from 1.
     """
 
     def __init__(self, database: Database, job: Job, check: Callable[[], None]) -> None:
@@ -56,6 +59,7 @@ class JobContext:
         self.has_advanced = False
         self._lease = Lease(job.id, job.fence)
         self._done = job.progress["done"] if job.progress else 0
+        self._next_progress_at = 0.0
         self._database = database
         self._check = check
 
@@ -68,7 +72,7 @@ class JobContext:
         return FileStore().open_file(self._database, file_id)
 
     @contextmanager
-    def step(self) -> Iterator[Step]:
+    def chunk(self) -> Iterator[Chunk]:
         """One transaction, committed at the end of the block if this worker still owns the job.
 
         Raises LeaseLost (and rolls back) when it does not. A deadlock or a lost connection is raised as it is: the
@@ -76,22 +80,41 @@ class JobContext:
         """
         self.check()
         with self._database.write() as session:
-            step = Step(session, self.job_id, self.owner_id)
-            yield step
-            # Last, so that the job's row is locked briefly and heartbeats get through while the step works.
-            if not self._guarded(session, step):
+            chunk = Chunk(session, self.job_id, self.owner_id)
+            yield chunk
+            # Last, so that the job's row is locked briefly and heartbeats get through while the chunk works.
+            if not self._guarded(session, chunk):
                 raise LeaseLost
             session.commit()
-        self._remember(step)
+        self._remember(chunk)
 
-    def _guarded(self, session: Session, step: Step) -> bool:
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        """Show how far the job is, for handlers that write no chunks; at most one call a second reaches the database.
+
+        It is what the owner sees, not where the next attempt starts. Raises as `check()` does, and LeaseLost.
+        """
+        self.check()
+        if time.monotonic() < self._next_progress_at:
+            return
+        self._next_progress_at = time.monotonic() + PROGRESS_PAUSE_SECONDS
+        with self._database.write() as session:
+            shown = {"progress": _progress(done, total, unit)}
+            if not transitions.save_progress(session, self._lease, shown, advanced=False):
+                raise LeaseLost
+            session.commit()
+
+    def _guarded(self, session: Session, chunk: Chunk) -> bool:
         session.flush()
-        if step.saved is None:
+        if chunk.saved is None:
             return transitions.guard(session, self._lease)
-        return transitions.save_progress(session, self._lease, step.saved, advanced=step.done > self._done)
+        return transitions.save_progress(session, self._lease, chunk.saved, advanced=chunk.done > self._done)
 
-    def _remember(self, step: Step) -> None:
-        if step.saved is not None:
-            self.checkpoint = step.saved["checkpoint"]
-            self.has_advanced = self.has_advanced or step.done > self._done
-            self._done = max(self._done, step.done)
+    def _remember(self, chunk: Chunk) -> None:
+        if chunk.saved is not None:
+            self.checkpoint = chunk.saved["checkpoint"]
+            self.has_advanced = self.has_advanced or chunk.done > self._done
+            self._done = max(self._done, chunk.done)
+
+
+def _progress(done: int, total: int | None, unit: str) -> dict[str, Any]:
+    return {"done": done, "total": total, "unit": unit}

@@ -71,7 +71,7 @@ def of_error(error: BaseException, budget: Budget) -> Ending:
         case DomainError():
             return _of_refusal(error, budget)
         case _ if is_conflict(error) or is_connection_lost(error) or is_refused(error):
-            return retried(budget, "database-busy", "The database did not let a step through.", is_transient=True)
+            return retried(budget, "database-busy", "The database did not let a chunk through.", is_transient=True)
         case _:
             return retried(budget, "handler-error", f"The handler failed with {type(error).__name__}.")
 
@@ -85,7 +85,7 @@ def _of_interruption(error: JobInterrupted, budget: Budget) -> Ending:
         case TimeLimitExceeded():
             return out_of_time(budget)
         case LeaseLost():
-            # If it is still ours, the job goes on elsewhere; but not for ever, if no lease lasts until its next step.
+            # If it is still ours, the job goes on elsewhere; but not for ever, if no lease lasts until its next chunk.
             return retried(budget, "lease-not-renewed", "Its worker could not renew its lease.", is_transient=True)
         case _:
             return RELEASED

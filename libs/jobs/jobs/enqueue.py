@@ -10,19 +10,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from jobs.database_time import database_time
-from jobs.errors import PayloadTooLarge
+from jobs.errors import IdempotencyKeyRequired, PayloadTooLarge
+from jobs.kinds import Declaration, Kind
 from jobs.models.job import Job
-from jobs.registry import Kind
 
 MAX_PAYLOAD_BYTES = 64 * 1024
-DEFAULT_MAX_ATTEMPTS = 8
 
 
 def enqueue(
     session: Session,
     *,
     owner_id: UUID,
-    kind: Kind | str,
+    kind: Declaration | Kind,
     payload: BaseModel,
     idempotency_key: str | None = None,
     request_hash: str | None = None,
@@ -33,16 +32,21 @@ def enqueue(
 ) -> Job:
     """Add a queued job to the session and return it; it is accepted when the caller commits.
 
-    A kind given by name only is version 1 with the default limits. The job starts no earlier than `delay_seconds`
-    from now and fails when it is not done `deadline_seconds` from now. Among jobs due at once a higher `priority`
-    is handed out first. Raises PayloadTooLarge over 64 KiB of JSON. A second job with the same owner, kind and
-    `idempotency_key` raises IntegrityError at the flush.
+    The job starts no earlier than `delay_seconds` from now and fails when it is not done `deadline_seconds` from now.
+    Among jobs due at once a higher `priority` is handed out first. Raises PayloadTooLarge over 64 KiB of JSON,
+    IdempotencyKeyRequired for a kind with effects outside the database and no key, TypeError for a payload of another
+    shape. A second job with the same owner, kind and `idempotency_key` raises IntegrityError at the flush.
     """
+    declared = kind.declaration if isinstance(kind, Kind) else kind
+    _check(declared, payload, idempotency_key)
     now = session.scalars(select(database_time())).one()
     job = Job(
         id=new_id(),
         owner_id=owner_id,
-        **_limits_of(kind),
+        kind=declared.name,
+        kind_version=declared.version,
+        queue=declared.queue,
+        max_attempts=declared.max_attempts,
         payload=_stored(payload),
         idempotency_key=idempotency_key,
         request_hash=request_hash,
@@ -56,15 +60,11 @@ def enqueue(
     return job
 
 
-def _limits_of(kind: Kind | str) -> dict[str, Any]:
-    if isinstance(kind, str):
-        return {"kind": kind, "kind_version": 1, "queue": "default", "max_attempts": DEFAULT_MAX_ATTEMPTS}
-    return {
-        "kind": kind.name,
-        "kind_version": kind.version,
-        "queue": kind.queue,
-        "max_attempts": kind.max_attempts,
-    }
+def _check(declared: Declaration, payload: BaseModel, idempotency_key: str | None) -> None:
+    if not isinstance(payload, declared.payload):
+        raise TypeError(f"{declared.name} takes a {declared.payload.__name__}, not a {type(payload).__name__}")
+    if declared.needs_idempotency_key and not idempotency_key:
+        raise IdempotencyKeyRequired(declared.name)
 
 
 def _stored(payload: BaseModel) -> dict[str, Any]:

@@ -14,6 +14,13 @@ class PayloadTooLarge(DomainError):
     """The payload of a job is over its limit; large input travels as a file."""
 
 
+class IdempotencyKeyRequired(DomainError):
+    """Its effects cannot be taken back, so who enqueues this kind has to say which requests are the same."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"A job of the kind {kind} needs an idempotency key.")
+
+
 class UnknownKind(DomainError):
     """No handler is registered for the kind, or not for its version."""
 
@@ -47,7 +54,7 @@ class LeaseLost(JobInterrupted):
 
 
 class WorkerStopping(JobInterrupted):
-    """The worker was told to stop: the job goes on elsewhere, from its last step."""
+    """The worker was told to stop: the job goes on elsewhere, from its last chunk."""
 
 
 class JobCancelled(JobInterrupted):

@@ -1,58 +1,21 @@
-"""Kinds of jobs: what a worker can run, in which versions, within which limits."""
+"""The kinds a worker runs, found by name and version."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
 
-from pydantic import BaseModel, ValidationError
+from jobs.errors import UnknownKind
+from jobs.kinds import Kind
 
-from jobs.errors import PayloadInvalid, UnknownKind
-
-if TYPE_CHECKING:  # who only enqueues does not load what a worker needs
-    from jobs.context import JobContext
-
-Handler = Callable[["JobContext", Any], BaseModel | None]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of job: a plain function and what it promises.
-
-    `effects` says where its effects go. "database": written through `JobContext.step`, so they happen exactly once.
-    "at_least_once": something outside may see an effect twice. The soft limit ends an attempt at the handler's next
-    `check()` or `step()`; at the hard limit its process is ended.
-    """
-
-    name: str
-    version: int
-    payload: type[BaseModel]
-    handler: Handler
-    queue: str = "default"
-    max_attempts: int = 8
-    soft_time_limit_seconds: float = 840
-    hard_time_limit_seconds: float = 900
-    effects: Literal["database", "at_least_once"] = "database"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.soft_time_limit_seconds < self.hard_time_limit_seconds:
-            raise ValueError(f"{self.name}: the soft time limit has to be above 0 and below the hard one")
-        if self.max_attempts < 1:
-            raise ValueError(f"{self.name}: max_attempts has to be 1 or more")
-
-    def read_payload(self, stored: dict[str, Any]) -> BaseModel:
-        """Return the stored payload in the shape of this kind; raises PayloadInvalid naming the fields at fault."""
-        try:
-            return self.payload.model_validate(stored)
-        except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-            raise PayloadInvalid(f"The payload does not fit {self.name} version {self.version}: {faults}") from None
+DEFAULT_HARD_LIMIT_SECONDS = 900.0
 
 
 class Registry:
     """The kinds a worker runs. Register a new version beside the old one until no job of the old one is left."""
 
-    def __init__(self) -> None:
+    def __init__(self, *kinds: Kind) -> None:
+        """Raises ValueError when one is given twice."""
         self._kinds: dict[tuple[str, int], Kind] = {}
+        for kind in kinds:
+            self.add(kind)
 
     def add(self, kind: Kind) -> Kind:
         """Register `kind` and return it; raises ValueError when its name and version are taken."""
@@ -77,4 +40,4 @@ class Registry:
 
     @property
     def longest_hard_limit_seconds(self) -> float:
-        return max((kind.hard_time_limit_seconds for kind in self), default=900)
+        return max((kind.declaration.hard_limit for kind in self), default=DEFAULT_HARD_LIMIT_SECONDS)

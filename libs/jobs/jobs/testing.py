@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from sqlalchemy import select, update
 
 from jobs.enqueue import enqueue
+from jobs.kinds import Declaration, Kind, job_kind
 from jobs.models import Job, JobAttempt
-from jobs.registry import Kind
 from jobs.transitions import Lease, claim
 
 T = TypeVar("T")
@@ -41,9 +41,11 @@ class StoreHarness:
         self.database = database
         self.owner_id = new_id()
 
-    def enqueue(self, kind: Kind | str = "numbers", count: int = 0, **options: Any) -> UUID:
+    def enqueue(self, kind: Declaration | Kind | str = "numbers", count: int = 0, **options: Any) -> UUID:
+        """Accept a job of a kind whose payload is `Numbers`; a name alone is version 1 with the default limits."""
+        declared = job_kind(kind, 1, payload=Numbers) if isinstance(kind, str) else kind
         with self.database.write() as session:
-            job = enqueue(session, owner_id=self.owner_id, kind=kind, payload=Numbers(count=count), **options)
+            job = enqueue(session, owner_id=self.owner_id, kind=declared, payload=Numbers(count=count), **options)
             session.commit()
             return job.id
 

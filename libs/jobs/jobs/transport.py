@@ -6,10 +6,12 @@ acknowledgement of a job that ends on a connection gone meanwhile. Neither matte
 message where one is missing, and one too many finds nothing to claim.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from kombu.transport import redis
+from kombu.utils.scheduling import round_robin_cycle
 
 log = structlog.get_logger(__name__)
 
@@ -31,11 +33,45 @@ class HintQoS(redis.QoS):
         except Exception as error:  # whatever the dead connection answers
             log.info("messages_not_given_back", reason=f"{type(error).__name__}: {error}")
 
+    def count_held(self, queues: Sequence[str]) -> int:
+        """How many messages of these queues are taken and not acknowledged: their jobs run, or are about to."""
+        # Those already acknowledged are taken out when the next message comes; that is too late here.
+        held = [message for tag, message in list((self._delivered or {}).items()) if tag not in (self._dirty or ())]
+        return sum(message.delivery_info["routing_key"] in queues for message in held)
+
 
 class HintChannel(redis.Channel):
-    """A channel of such messages."""
+    """A channel of such messages, which takes no more of those from bulk queues at once than it was told.
+
+    Redis hands out one message per request, so who counts before each request never holds one too many. The others
+    stay in the broker, for a worker that has a process free for them.
+    """
 
     QoS = HintQoS
+    bulk_queues: Sequence[str] = ()
+    bulk_limit: int = 0
+    from_transport_options = (*redis.Channel.from_transport_options, "bulk_queues", "bulk_limit")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._queue_cycle = HintCycle(self)
+
+    def without_too_many_bulk(self, queues: list[str]) -> list[str]:
+        """Of these queues, the ones to take a message from now."""
+        if not self.bulk_queues or self.qos.count_held(self.bulk_queues) < self.bulk_limit:  # type: ignore[attr-defined] # its QoS is the one above
+            return queues
+        return [queue for queue in queues if queue not in self.bulk_queues]
+
+
+class HintCycle(round_robin_cycle):  # type: ignore[type-arg] # generic in its stubs only
+    """The queues to ask next, in turn."""
+
+    def __init__(self, channel: HintChannel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def consume(self, n: int) -> Any:
+        return self._channel.without_too_many_bulk(list(super().consume(n)))
 
 
 class HintTransport(redis.Transport):

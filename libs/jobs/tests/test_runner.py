@@ -11,7 +11,8 @@ from jobs import transitions
 from jobs.context import JobContext
 from jobs.errors import PermanentJobError, RetryJobLater
 from jobs.keeper import Timing
-from jobs.registry import Kind, Registry
+from jobs.kinds import Kind, job_kind
+from jobs.registry import Registry
 from jobs.runner import Runner
 from jobs.states import JobState, Outcome
 from jobs.stores import Stores
@@ -36,7 +37,7 @@ def run(store: StoreHarness) -> Callable[..., Outcome | None]:
 
     def run(handler: Handler, job_id: Any = None, timing: Timing | None = None, **limits: Any) -> Outcome | None:
         registry = Registry()
-        kind = registry.add(Kind("numbers", 1, Numbers, handler, **limits))
+        kind = registry.add(job_kind("numbers", 1, payload=Numbers, **limits)(handler))
         job_id = job_id or store.enqueue(kind=kind)
         store.last_job_id = job_id  # type: ignore[attr-defined] # for the assertions after the run
         runner = Runner(Stores({"api": "unused"}, lambda url: store.database), registry, timing or Timing())
@@ -69,10 +70,10 @@ def count_up_to(steps: int, fail_at: int | None = None, error: BaseException | N
         while done < steps:
             if pending and done == fail_at:
                 raise pending.pop()
-            with job.step() as step:
+            with job.chunk() as chunk:
                 done += 1
-                step.append_file("ledger.txt", b"%d\n" % done)
-                step.save({"done": done}, done=done, total=steps, unit="steps")
+                chunk.append_file("ledger.txt", b"%d\n" % done)
+                chunk.save({"done": done}, done=done, total=steps, unit="steps")
         return Sum(total=done)
 
     return handler
@@ -118,7 +119,7 @@ def test_an_unexpected_error_is_tried_again_later_without_its_words(store: Store
 
 
 def test_the_last_attempt_that_fails_leaves_a_dead_job(store: StoreHarness, run: Any) -> None:
-    job_id = store.enqueue(kind=Kind("numbers", 1, Numbers, nothing, max_attempts=2))
+    job_id = store.enqueue(kind=job_kind("numbers", 1, payload=Numbers, max_attempts=2))
     assert run(raising(ValueError()), job_id) is Outcome.RETRIED
     store.change(job_id, run_after=last_job(store).created_at)
     assert run(raising(ValueError()), job_id) is Outcome.DEAD
@@ -148,7 +149,7 @@ def test_a_kind_nobody_registered_fails_readably(store: StoreHarness, run: Any) 
 
 
 def test_a_version_nobody_registered_fails_readably(store: StoreHarness, run: Any) -> None:
-    assert run(nothing, store.enqueue(kind=Kind("numbers", 3, Numbers, nothing))) is Outcome.FAILED
+    assert run(nothing, store.enqueue(kind=job_kind("numbers", 3, payload=Numbers))) is Outcome.FAILED
     assert last_job(store).error["message"] == "This worker runs versions [1] of numbers, not version 3."
 
 
@@ -180,9 +181,9 @@ def test_a_job_that_failed_goes_on_from_its_checkpoint(store: StoreHarness, run:
 
 def test_a_step_that_fails_leaves_nothing_behind(store: StoreHarness, run: Any) -> None:
     def handler(job: JobContext, payload: Numbers) -> None:
-        with job.step() as step:
-            step.append_file("ledger.txt", b"1\n")
-            step.save({"done": 1}, done=1, total=None, unit="steps")
+        with job.chunk() as chunk:
+            chunk.append_file("ledger.txt", b"1\n")
+            chunk.save({"done": 1}, done=1, total=None, unit="steps")
             raise RuntimeError
 
     assert run(handler) is Outcome.RETRIED
@@ -194,8 +195,8 @@ def test_only_a_step_that_comes_further_starts_a_new_count_of_crashes(
     store: StoreHarness, run: Any, done: int, crashes: int
 ) -> None:
     def handler(job: JobContext, payload: Numbers) -> None:
-        with job.step() as step:
-            step.save({}, done=done, total=None, unit="steps")
+        with job.chunk() as chunk:
+            chunk.save({}, done=done, total=None, unit="steps")
 
     job_id = store.enqueue()
     store.change(job_id, crash_count=2)
@@ -206,16 +207,16 @@ def test_only_a_step_that_comes_further_starts_a_new_count_of_crashes(
 @pytest.mark.parametrize("saves", [True, False])
 def test_a_zombie_cannot_commit_its_step(store: StoreHarness, run: Any, saves: bool) -> None:
     def handler(job: JobContext, payload: Numbers) -> None:
-        with job.step() as step:
+        with job.chunk() as chunk:
             if saves:
-                step.save({"done": 1}, done=1, total=None, unit="steps")
-            step.append_file("ledger.txt", b"zombie\n")
+                chunk.save({"done": 1}, done=1, total=None, unit="steps")
+            chunk.append_file("ledger.txt", b"zombie\n")
             if store.database.dialect_name == "sqlite":
                 # One writer at a time: another worker's claim can only come before the step's transaction.
-                step.session.rollback()
+                chunk.session.rollback()
             take_away(job)
             if store.database.dialect_name == "sqlite":
-                step.append_file("ledger.txt", b"zombie\n")
+                chunk.append_file("ledger.txt", b"zombie\n")
 
     def take_away(job: JobContext) -> None:
         store.change(job.job_id, fence=2, worker="another")
@@ -261,7 +262,7 @@ def test_a_stop_between_claim_and_handler_hands_the_job_back_too(store: StoreHar
 def test_a_worker_about_to_stop_hands_the_job_back_at_its_next_step(store: StoreHarness) -> None:
     stopping = iter([False, False, True])
     registry = Registry()
-    registry.add(Kind("numbers", 1, Numbers, count_up_to(5)))
+    registry.add(job_kind("numbers", 1, payload=Numbers)(count_up_to(5)))
     stores = Stores({"api": "unused"}, lambda url: store.database)
     job_id = store.enqueue()
     assert Runner(stores, registry, is_stopping=lambda: next(stopping)).run("api", job_id) is Outcome.RELEASED
@@ -374,7 +375,7 @@ def test_a_handler_past_its_soft_limit_is_stopped_and_tried_again(store: StoreHa
             time.sleep(0.01)
             job.check()
 
-    assert run(handler, soft_time_limit_seconds=0.2, hard_time_limit_seconds=30) is Outcome.RETRIED
+    assert run(handler, soft_limit=0.2, hard_limit=30) is Outcome.RETRIED
     assert last_job(store).error["code"] == "time-limit"
 
 
@@ -413,13 +414,13 @@ def test_a_job_whose_connection_is_killed_goes_on_from_its_checkpoint(store: Sto
     def handler(job: JobContext, payload: Numbers) -> Sum:
         done = job.checkpoint["done"] if job.checkpoint else 0
         while done < 4:
-            with job.step() as step:
+            with job.chunk() as chunk:
                 done += 1
-                step.append_file("ledger.txt", b"%d\n" % done)
-                step.save({"done": done}, done=done, total=4, unit="steps")
+                chunk.append_file("ledger.txt", b"%d\n" % done)
+                chunk.save({"done": done}, done=done, total=4, unit="steps")
                 if done == 3 and not killed:
                     killed.append(True)
-                    step.session.execute(text("KILL CONNECTION_ID()"))
+                    chunk.session.execute(text("KILL CONNECTION_ID()"))
         return Sum(total=done)
 
     assert run(handler) is Outcome.RETRIED

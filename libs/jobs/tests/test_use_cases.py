@@ -1,15 +1,17 @@
 """What an owner can do with their jobs, and that nobody else can."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from common.ids import new_id
 from jobs import transitions
 from jobs.enqueue import enqueue
-from jobs.errors import JobNotFound, PayloadTooLarge
+from jobs.errors import IdempotencyKeyRequired, JobNotFound, PayloadTooLarge
+from jobs.kinds import job_kind
 from jobs.models import Job
 from jobs.states import JobState
-from jobs.testing import StoreHarness
+from jobs.testing import Numbers, StoreHarness
 from jobs.use_cases import cancel_job, get_job, list_jobs
 from pydantic import BaseModel
 from sqlalchemy import event, text
@@ -20,6 +22,9 @@ class Blob(BaseModel):
     text: str
 
 
+BLOB = job_kind("blob", 1, payload=Blob)
+
+
 def cancel(store: StoreHarness, job_id: object) -> Job:
     with store.database.write() as session:
         return cancel_job(session, store.owner_id, job_id)  # type: ignore[arg-type] # tests pass ids only
@@ -27,7 +32,7 @@ def cancel(store: StoreHarness, job_id: object) -> Job:
 
 def test_a_job_is_accepted_only_by_the_commit(store: StoreHarness) -> None:
     with store.database.write() as session:
-        job = enqueue(session, owner_id=store.owner_id, kind="numbers", payload=Blob(text="x"))
+        job = enqueue(session, owner_id=store.owner_id, kind=BLOB, payload=Blob(text="x"))
         session.flush()
         job_id = job.id
     with store.database.read() as session, pytest.raises(JobNotFound):
@@ -42,10 +47,23 @@ def test_the_payload_is_kept_as_it_was(store: StoreHarness) -> None:
 def test_a_payload_over_64_kib_is_refused(store: StoreHarness) -> None:
     with store.database.write() as session:
         with pytest.raises(PayloadTooLarge, match="65536 are allowed"):
-            enqueue(session, owner_id=store.owner_id, kind="numbers", payload=Blob(text="x" * 65_536))
+            enqueue(session, owner_id=store.owner_id, kind=BLOB, payload=Blob(text="x" * 65_536))
         largest = "x" * (65_536 - len('{"text":""}'))
-        enqueue(session, owner_id=store.owner_id, kind="numbers", payload=Blob(text=largest))
+        enqueue(session, owner_id=store.owner_id, kind=BLOB, payload=Blob(text=largest))
         session.commit()
+
+
+def test_a_payload_of_another_shape_is_a_fault_of_the_caller(store: StoreHarness) -> None:
+    with store.database.write() as session, pytest.raises(TypeError, match="blob takes a Blob, not a Numbers"):
+        enqueue(session, owner_id=store.owner_id, kind=BLOB, payload=Numbers())
+
+
+@pytest.mark.parametrize("effects", ["at_least_once", "at_most_once"])
+def test_a_kind_with_effects_outside_asks_for_an_idempotency_key(store: StoreHarness, effects: Any) -> None:
+    mail = job_kind("mail", 1, payload=Numbers, effects=effects)
+    with pytest.raises(IdempotencyKeyRequired, match="kind mail needs an idempotency key"):
+        store.enqueue(kind=mail)
+    assert store.job(store.enqueue(kind=mail, idempotency_key="once")).kind == "mail"
 
 
 def test_an_idempotency_key_is_used_once_per_owner_and_kind(store: StoreHarness) -> None:

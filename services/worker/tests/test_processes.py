@@ -13,8 +13,9 @@ import psutil
 import pytest
 from jobs import transitions
 from jobs.files import FileStore
+from jobs.kinds import job_kind
 from jobs.states import JobState, Outcome
-from jobs.testing import StoreHarness, eventually
+from jobs.testing import Numbers, StoreHarness, eventually
 
 pytestmark = pytest.mark.slow
 on_sqlite = pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
@@ -54,6 +55,24 @@ def test_jobs_of_all_stores_run_and_are_measured_logged_and_probed(stack: Any) -
     assert {line["job_id"] for line in started} == {str(job_id) for job_id in ids.values()}
     for alive in ("worker/worker-alive", "dispatcher/dispatcher-alive"):
         assert time.time() - (stack.folder / alive).stat().st_mtime < 10
+
+
+@on_sqlite
+def test_long_jobs_never_take_the_last_process(stack: Any) -> None:
+    stack.start()
+    store, bulk = stack.stores["api"], job_kind("count-in-bulk", 1, payload=Numbers, queue="bulk")
+    long = [store.enqueue(kind=bulk, count=1000) for _ in range(3)]
+    running = eventually(lambda: [job_id for job_id in long if store.job(job_id).state is JobState.RUNNING])
+    for _ in range(5):
+        wait_for(store, store.enqueue(kind="count", count=0), JobState.SUCCEEDED)
+    assert [job_id for job_id in long if store.job(job_id).state is JobState.RUNNING] == running
+    assert len(running) == 1
+    for job_id in long:
+        store.transition(transitions.request_cancel, job_id)
+        store.transition(transitions.cancel_queued, job_id)
+    # The place of a bulk job that has ended is free for the next.
+    wait_for(store, running[0], JobState.CANCELLED)
+    wait_for(store, store.enqueue(kind=bulk, count=1), JobState.SUCCEEDED)
 
 
 @on_sqlite

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 
 from jobs.context import JobContext
-from jobs.registry import Kind
+from jobs.kinds import job_kind
 from pydantic import BaseModel
 from worker_service import tasks
 from worker_service.worker import main
@@ -20,10 +20,10 @@ def count(job: JobContext, payload: Numbers) -> Numbers:
     """Commit one step each 0.1 s and write down each step that was begun."""
     done = job.checkpoint["done"] if job.checkpoint else 0
     while done < payload.count:
-        with job.step() as step:
+        with job.chunk() as chunk:
             done += 1
-            step.append_file("ledger.txt", b"%d\n" % done)
-            step.save({"done": done}, done=done, total=payload.count, unit="steps")
+            chunk.append_file("ledger.txt", b"%d\n" % done)
+            chunk.save({"done": done}, done=done, total=payload.count, unit="steps")
         time.sleep(0.1)
     return Numbers(count=done)
 
@@ -39,10 +39,11 @@ def ignore_everything(job: JobContext, payload: Numbers) -> None:
 
 
 tasks.KINDS = (
-    Kind("count", 1, Numbers, count),
-    Kind("crash", 1, Numbers, crash),
-    Kind("deaf", 1, Numbers, ignore_everything),
-    Kind("stubborn", 1, Numbers, ignore_everything, soft_time_limit_seconds=0.5, hard_time_limit_seconds=1),
+    job_kind("count", 1, payload=Numbers)(count),
+    job_kind("count-in-bulk", 1, payload=Numbers, queue="bulk")(count),
+    job_kind("crash", 1, payload=Numbers)(crash),
+    job_kind("deaf", 1, payload=Numbers)(ignore_everything),
+    job_kind("stubborn", 1, payload=Numbers, soft_limit=0.5, hard_limit=1)(ignore_everything),
 )
 
 if __name__ == "__main__":

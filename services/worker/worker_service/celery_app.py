@@ -6,7 +6,7 @@ from uuid import UUID
 from billiard.process import current_process
 from celery import Celery
 from common.config import load_settings_or_exit
-from jobs.broker import add_run_task, queue_name, worker_settings
+from jobs.broker import add_run_task, worker_settings
 from jobs.keeper import Timing
 from jobs.runner import Runner
 from jobs.states import Outcome
@@ -40,10 +40,15 @@ def run_job(store: str, job_id: UUID) -> Outcome | None:
 def read_celery_settings() -> dict[str, object]:
     """Celery's settings, read when it first needs one of them."""
     settings = current_settings()
-    queues = [queue_name(store, queue) for store in settings.store_urls for queue in settings.worker_queues]
+    jobs = worker_settings(
+        settings.broker_url.get_secret_value(),
+        settings.store_urls,
+        settings.worker_queues,
+        concurrency=settings.worker_concurrency,
+        longest_hard_limit_seconds=make_registry().longest_hard_limit_seconds,
+    )
     return {
-        **worker_settings(settings.broker_url.get_secret_value(), queues, make_registry().longest_hard_limit_seconds),
-        "worker_concurrency": settings.worker_concurrency,
+        **jobs,
         "worker_soft_shutdown_timeout": settings.worker_soft_shutdown_seconds,
     }
 

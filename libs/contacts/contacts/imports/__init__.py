@@ -11,7 +11,7 @@ from contacts.imports.contract import (
 )
 from contacts.imports.lines import read_head
 from contacts.imports.mapping import HEAD_BYTES, check_first_bytes, parse_mapping, read_plan
-from contacts.imports.pipeline import run
+from contacts.imports.pipeline import result_so_far, run
 
 __all__ = [
     "CONTACTS_IMPORT",
@@ -26,5 +26,6 @@ __all__ = [
     "parse_mapping",
     "read_head",
     "read_plan",
+    "result_so_far",
     "run",
 ]

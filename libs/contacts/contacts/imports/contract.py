@@ -6,11 +6,9 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from jobs.kinds import BULK_QUEUE, job_kind
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
-
-CONTACTS_IMPORT = "contacts.import"
-"""The name of the job kind."""
 
 ERRORS_FILE = "errors.csv"
 """The job's file of rejected rows."""
@@ -35,6 +33,18 @@ class ImportPayload(BaseModel):
     on_conflict: OnConflict = OnConflict.ERROR
     max_bytes: int = Field(gt=0)
     """The limit the upload was accepted under; unpacked it may be ten times as long."""
+
+
+CONTACTS_IMPORT = job_kind(
+    "contacts.import",
+    1,
+    payload=ImportPayload,
+    queue=BULK_QUEUE,
+    # A file of the largest size, on a slow database; it goes on from its checkpoint even then.
+    soft_limit=3600,
+    hard_limit=3660,
+)
+"""The kind of the job, declared for those who enqueue it and those who run it."""
 
 
 class ImportResult(BaseModel):

@@ -49,6 +49,11 @@ def run(
     return state.result
 
 
+def result_so_far(checkpoint: dict[str, Any]) -> ImportResult:
+    """What an import had done when it saved this: the counts of everything it committed."""
+    return Checkpoint.model_validate(checkpoint).result
+
+
 @dataclass(frozen=True)
 class _Import:
     reader: ChunkReader

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from common.config import PasswordFileError, Settings, insert_password
 from common.config.base import Port
+from jobs.kinds import BULK_QUEUE, DEFAULT_QUEUE
 from jobs.stores import parse_stores
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -54,8 +55,8 @@ class JobSettings(Settings):
 class WorkerSettings(JobSettings):
     """What the process that runs jobs knows."""
 
-    worker_concurrency: int = Field(default=1, ge=1, le=64)
-    worker_queues: tuple[str, ...] = ("default",)
+    worker_concurrency: int = Field(default=2, ge=1, le=64)
+    worker_queues: tuple[str, ...] = (DEFAULT_QUEUE, BULK_QUEUE)
     worker_soft_shutdown_seconds: float = Field(default=30, ge=0)
     job_lease_seconds: float = Field(default=30, ge=2)
     job_heartbeat_seconds: float | None = Field(default=None, gt=0)

@@ -7,6 +7,5 @@ DEFAULTS: dict[str, object] = {
     "broker_url": "redis://127.0.0.1:8003/0",
     "job_stores": "api=sqlite:///.local/data/api.db",
     "run_dir": ".local/run",
-    "worker_concurrency": 2,
     "worker_soft_shutdown_seconds": 3,
 }

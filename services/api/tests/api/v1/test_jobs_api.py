@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from common.db import Database
 from common.ids import new_id
-from contacts.imports import ERRORS_FILE, ImportPayload, ImportResult, OnConflict
+from contacts.imports import CONTACTS_IMPORT, ERRORS_FILE, ImportPayload, ImportResult, OnConflict
 from jobs.enqueue import enqueue
 from jobs.files import FileStore
 from jobs.models import Job
@@ -27,7 +27,7 @@ def add_job(database: Database) -> Callable[..., Job]:
     def add(owner_id: UUID, **columns: Any) -> Job:
         payload = ImportPayload(file_id=new_id(), mapping={}, on_conflict=OnConflict.SKIP, max_bytes=1)
         with database.write() as session:
-            job = enqueue(session, owner_id=owner_id, kind="contacts.import", payload=payload)
+            job = enqueue(session, owner_id=owner_id, kind=CONTACTS_IMPORT, payload=payload)
             for name, value in columns.items():
                 setattr(job, name, value)
             session.commit()
