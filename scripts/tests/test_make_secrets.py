@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from auth_service.keys import KeyDirectory
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.verification import PolicyBuilder, Store
 from devtools.make_secrets import cli
@@ -29,7 +29,7 @@ EVERY_SECRET = {
     "worker-db-api": {"password"},
     "valkey-broker": {"password"},
     "valkey-state": {"password"},
-    "auth-keys": {"signing.pem"},
+    "auth-keys": {"signing.pem", "refresh-1.key"},
     "mysql-tls": {"ca.crt", "tls.crt", "tls.key"},
     "mysql-ca": {"ca.crt"},
 }
@@ -145,11 +145,13 @@ def test_the_exporter_reads_the_password_its_user_gets(cluster: Cluster) -> None
     assert f"user=exporter\npassword={exporter['password'].decode()}\n" in exporter["my.cnf"].decode()
 
 
-def test_the_signing_key_is_one_that_auth_takes(cluster: Cluster) -> None:
+def test_the_keys_are_ones_that_auth_takes(cluster: Cluster, tmp_path: Path) -> None:
     make()
-    key = load_pem_private_key(cluster.secrets()["auth-keys"]["signing.pem"], password=None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    assert isinstance(key.curve, ec.SECP256R1)
+    for name, content in cluster.secrets()["auth-keys"].items():
+        (tmp_path / name).write_bytes(content)
+    keys = KeyDirectory(tmp_path)
+    assert keys.active_signing_key().alg == "ES256"
+    assert (keys.refresh_key().version, len(keys.refresh_key().secret)) == (1, 32)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +218,16 @@ def test_a_secret_without_one_of_its_keys_is_named_and_kept(
     assert make() == 1
     assert cluster.secrets()["mysql-exporter"] == {"password": b"chosen"}
     assert "mysql-exporter exists without my.cnf" in capsys.readouterr().out
+
+
+def test_keys_that_were_rotated_are_all_that_auth_needs(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    make()
+    names = ("signing-20261123-AAAAAAAA.pem", "refresh-2.key", "manifest.json")
+    cluster.put("auth-keys", **dict.fromkeys(names, b"rotated"))
+    assert make("--check") == 0
+    cluster.put("auth-keys", **dict.fromkeys(names[1:], b"rotated"))
+    assert make("--check") == 1
+    assert "auth-keys exists without signing.pem" in capsys.readouterr().out
 
 
 def test_a_key_without_a_value_counts_as_missing(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """scripts/make-secrets: create what is missing, list what is there, never change anything."""
 
+import fnmatch
 import os
 import sys
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from collections.abc import Mapping
 from devtools import say
 from devtools.make_secrets.certificate import CA_KEYS, CA_SECRET, SERVER_KEYS, SERVER_SECRET, server_certificate
 from devtools.make_secrets.cluster import Namespace
-from devtools.make_secrets.wanted import PLAIN, Values, Wanted
+from devtools.make_secrets.wanted import PLAIN, SUCCESSORS, Values, Wanted
 from devtools.say import Stop
 
 ENVIRONMENTS = ("development", "staging", "production")
@@ -105,7 +106,7 @@ def lacking(found: Mapping[str, set[str]]) -> list[str]:
     for name, keys in _ALL:
         if name not in found:
             continue
-        absent = [key for key in keys if key not in found[name]]
+        absent = [key for key in keys if not fnmatch.filter(found[name], SUCCESSORS.get(key, key))]
         if absent:
             what = ", ".join(absent)
             lines.append(

@@ -1,5 +1,6 @@
 """Which Secrets there are, for whom, and how their values come about. Charts refer to these names."""
 
+import base64
 import secrets
 import string
 import subprocess
@@ -41,9 +42,13 @@ def exporter() -> Values:
     return {"password": made, "my.cnf": b"[client]\nuser=exporter\npassword=" + made + b"\n"}
 
 
-def signing_key() -> Values:
-    """Make the key that auth signs tokens with."""
-    return {"signing.pem": ec_key()}
+# Keys that have successors of other names once they are rotated (flask keys): one of that kind is enough.
+SUCCESSORS: Mapping[str, str] = {"signing.pem": "*.pem", "refresh-1.key": "refresh-*.key"}
+
+
+def auth_keys() -> Values:
+    """Make the key that auth signs access tokens with, and the one it derives refresh tokens with."""
+    return {"signing.pem": ec_key(), "refresh-1.key": base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=")}
 
 
 def ec_key() -> bytes:
@@ -76,5 +81,5 @@ PLAIN = (
     Wanted("worker-db-api", ("password",), only_password),
     Wanted("valkey-broker", ("password",), only_password),
     Wanted("valkey-state", ("password",), only_password),
-    Wanted("auth-keys", ("signing.pem",), signing_key),
+    Wanted("auth-keys", ("signing.pem", "refresh-1.key"), auth_keys),
 )

@@ -33,11 +33,10 @@ def make_folders(local: Path) -> None:
 
 
 def make_keys(stack: Stack) -> None:
-    """Make a development key unless there is one; the same key serves every later run."""
-    if not any(stack.keys.glob("*.pem")):
-        subprocess.run(
-            [sys.executable, "-m", "auth_service.keys", str(stack.keys)], check=True, stdout=subprocess.DEVNULL
-        )
+    """Make the development keys that are missing; the same ones serve every later run."""
+    if not all(any(stack.keys.glob(pattern)) for pattern in ("*.pem", "refresh-*.key")):
+        command = [sys.executable, "-m", "flask", "keys", "init", "--dir", str(stack.keys)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def migrate_databases(stack: Stack) -> None:
