@@ -6,37 +6,50 @@ from common.clock import Clock, utc_now
 from common.config import load_settings_or_exit
 from common.db import Database, schema_is_current
 from common.jwt import TokenIssuer, TokenVerifier
+from common.revocation import RevocationPublisher
 from common.web.app import create_app as create_web_app
 from common.web.lifecycle import on_worker_start, on_worker_stop
 from flask import Flask
 
-from auth_service.api import v1, well_known
+from auth_service.api import oauth, v1, well_known
 from auth_service.api.dependencies import install_dependencies
+from auth_service.audit import AuditTrail
 from auth_service.config import AuthSettings
-from auth_service.dependencies import Dependencies
+from auth_service.dependencies import Dependencies, Publisher
 from auth_service.errors import PROBLEMS
 from auth_service.hashing import BoundedHasher, share_threads
 from auth_service.keys import KeyDirectory
 from auth_service.scopes import AUDIENCES
 
 
-def create_app(settings: AuthSettings | None = None, clock: Clock = utc_now) -> Flask:
+def create_app(
+    settings: AuthSettings | None = None, clock: Clock = utc_now, *, publisher: Publisher | None = None
+) -> Flask:
     """Return the application; without settings they are read from the environment (exit 78 if they are wrong)."""
     settings = settings or load_settings_or_exit(AuthSettings)
     keys = KeyDirectory(settings.auth_keys_dir, clock)
     database = Database(
         settings.database_url.get_secret_value(), pool_size=settings.db_pool_size, tls_ca=settings.db_tls_ca
     )
+    verifier = TokenVerifier(keys, settings.auth_issuer, AUDIENCES, clock)
     app = create_web_app(
         __name__,
         settings,
-        blueprints=[v1.make_blueprint(), well_known.make_blueprint()],
+        blueprints=[v1.make_blueprint(), oauth.make_blueprint(), well_known.make_blueprint()],
         problems=PROBLEMS,
-        verifier=TokenVerifier(keys, settings.auth_issuer, AUDIENCES, clock),
+        verifier=verifier,
         database=database,
         checks={"database": lambda: schema_is_current(database, "auth_service")},
     )
-    install_dependencies(app, _make_dependencies(settings, database, keys, clock))
+    dependencies = _make_dependencies(
+        settings,
+        clock,
+        database=database,
+        keys=keys,
+        verifier=verifier,
+        publisher=publisher or RevocationPublisher(None),
+    )
+    install_dependencies(app, dependencies)
     well_known.publish(app, settings.auth_issuer, keys)
     on_worker_start(app, keys.start)
     on_worker_stop(app, keys.stop)
@@ -45,7 +58,15 @@ def create_app(settings: AuthSettings | None = None, clock: Clock = utc_now) -> 
     return app
 
 
-def _make_dependencies(settings: AuthSettings, database: Database, keys: KeyDirectory, clock: Clock) -> Dependencies:
+def _make_dependencies(
+    settings: AuthSettings,
+    clock: Clock,
+    *,
+    database: Database,
+    keys: KeyDirectory,
+    verifier: TokenVerifier,
+    publisher: Publisher,
+) -> Dependencies:
     slots, max_waiting = share_threads(settings.web_threads, settings.password_hash_slots)
     return Dependencies(
         database=database,
@@ -56,8 +77,13 @@ def _make_dependencies(settings: AuthSettings, database: Database, keys: KeyDire
             max_waiting=max_waiting,
         ),
         token_issuer=TokenIssuer(keys, settings.auth_issuer, settings.access_token_ttl_seconds, clock),
+        token_verifier=verifier,
+        refresh_keys=keys,
+        publisher=publisher,
+        audit=AuditTrail(settings.service_name, settings.release, clock),
         clock=clock,
         refresh_idle_ttl=timedelta(seconds=settings.refresh_idle_ttl_seconds),
         refresh_absolute_ttl=timedelta(seconds=settings.refresh_absolute_ttl_seconds),
+        refresh_grace=timedelta(seconds=settings.refresh_grace_seconds),
         email_verification_required=settings.email_verification_required,
     )

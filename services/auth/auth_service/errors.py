@@ -15,10 +15,17 @@ class InvalidCredentials(DomainError):
 
 
 class InvalidGrant(DomainError):
-    """A refresh token is unknown, used, expired or revoked; one text for all."""
+    """A refresh token is unknown, used, expired, revoked or another client's; one text for all."""
 
     def __init__(self) -> None:
         super().__init__("The refresh token is not valid. Log in again.")
+
+
+class SessionNotFound(DomainError):
+    """The user has no session with this id."""
+
+    def __init__(self) -> None:
+        super().__init__("You have no session with this id.")
 
 
 class AccountGone(DomainError):
@@ -42,6 +49,7 @@ class HashingBusy(DomainError):
 PROBLEMS: Mapping[type[Exception], Problem] = {
     InvalidCredentials: Problem(401, "invalid-credentials", "Invalid credentials"),
     InvalidGrant: Problem(401, "invalid-grant", "Invalid grant"),
+    SessionNotFound: Problem(404, "session-not-found", "Session not found"),
     AccountGone: Problem(401, "invalid-token", "Invalid token"),
     HashingBusy: Problem(503, "unavailable", "Service unavailable"),
 }

@@ -1,43 +1,71 @@
-"""Refresh tokens: opaque, 256 random bits beside the session's id, of which only a hash is stored."""
+"""Refresh tokens: opaque, derived from their session, so that none is stored and a retry gets the very same one.
 
-import hashlib
+    rt1.<key version>.<session id>.<generation>.<mac>
+
+The mac is HMAC-SHA256 (RFC 2104) over all that precedes it and the session's salt. The salt is in the database alone
+and the key in a file alone: neither leak is enough to forge a token. The dots and the prefix make it no JWT.
+"""
+
+import hmac
 import re
-import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from common.jwt.encoding import decode_base64url, encode_base64url
 
-# The prefix lets the form change later; a dot makes the text no JWT, whatever follows it.
-_PREFIX = "rt0."
-_FORM = re.compile(r"rt0\.[A-Za-z0-9_-]{64}")
-_SECRET_BYTES = 32
+from auth_service.keys import RefreshKey
+
+SALT_BYTES = 16
+MAX_GENERATION = 2**32 - 1
+# The shape bounds the length too. One spelling for each number and id: no leading zeros, no capitals.
+_FORM = re.compile(
+    r"rt1\.(?P<version>[1-9][0-9]{0,3})"
+    r"\.(?P<session>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"\.(?P<generation>0|[1-9][0-9]{0,9})"
+    r"\.(?P<mac>[A-Za-z0-9_-]{43})"
+)
 
 
 @dataclass(frozen=True)
 class RefreshToken:
-    session_id: UUID
-    secret: bytes
+    """What a text claims; nothing of it is known to be true before `is_genuine` says so."""
 
-    @classmethod
-    def new(cls, session_id: UUID) -> "RefreshToken":
-        return cls(session_id, secrets.token_bytes(_SECRET_BYTES))
+    key_version: int
+    session_id: UUID
+    generation: int
+    mac: bytes = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "RefreshToken | None":
-        """Return what the text says, None if it is no refresh token."""
-        if not _FORM.fullmatch(text):
+        """Return what the text says, None if it is no refresh token or not in its one spelling."""
+        match = _FORM.fullmatch(text)
+        if match is None or int(match["generation"]) > MAX_GENERATION:
             return None
-        data = decode_base64url(text.removeprefix(_PREFIX))
-        return cls(UUID(bytes=data[:16]), data[16:])
+        try:
+            mac = decode_base64url(match["mac"])
+        except ValueError:  # bits set in the unused part of the last character
+            return None
+        return cls(int(match["version"]), UUID(match["session"]), int(match["generation"]), mac)
+
+    def is_genuine(self, key: RefreshKey, salt: bytes) -> bool:
+        """Whether it was derived with this key and salt; the time taken tells nothing."""
+        return hmac.compare_digest(self.mac, _compute_mac(key, salt, self._claim))
 
     @property
-    def digest(self) -> bytes:
-        """SHA-256 of the secret, 32 bytes: enough for a random secret, which nobody can guess offline."""
-        return hashlib.sha256(self.secret).digest()
+    def _claim(self) -> str:
+        return _write_claim(self.key_version, self.session_id, self.generation)
 
-    def __str__(self) -> str:
-        return _PREFIX + encode_base64url(self.session_id.bytes + self.secret)
 
-    def __repr__(self) -> str:
-        return f"RefreshToken(session_id={self.session_id})"
+def derive_refresh_token(key: RefreshKey, session_id: UUID, generation: int, salt: bytes) -> str:
+    """Return the one token of this generation of a session under this key, some 90 characters."""
+    claim = _write_claim(key.version, session_id, generation)
+    return f"{claim}.{encode_base64url(_compute_mac(key, salt, claim))}"
+
+
+def _write_claim(key_version: int, session_id: UUID, generation: int) -> str:
+    return f"rt1.{key_version}.{session_id}.{generation}"
+
+
+def _compute_mac(key: RefreshKey, salt: bytes, claim: str) -> bytes:
+    # The salt has a fixed length, so no other claim and salt put together give the same bytes.
+    return hmac.digest(key.secret, claim.encode("ascii") + b"." + salt, "sha256")

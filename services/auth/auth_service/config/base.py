@@ -30,6 +30,7 @@ class AuthSettings(WebSettings, DatabaseSettings):
     refresh_absolute_ttl_seconds: int = Field(
         default=30 * DAY_SECONDS, ge=60, le=MAX_SESSION_SECONDS, validate_default=True
     )
+    refresh_grace_seconds: int = Field(default=30, ge=0, le=300)
     email_verification_required: bool = True
     # OWASP's floor for argon2id; raise it as machines grow, logins rehash on their own.
     password_hash_memory_kib: int = Field(default=19456, ge=19456, le=1024 * 1024)

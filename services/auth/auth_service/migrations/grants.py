@@ -12,5 +12,6 @@ GRANTS: Grants = {
         "alembic_version": {"SELECT"},  # readiness compares the revision
         "users": {"SELECT", "INSERT", "UPDATE"},
         "sessions": {"SELECT", "INSERT", "UPDATE"},
+        "audit_events": {"SELECT", "INSERT"},  # who gets in here cannot cover their tracks
     },
 }

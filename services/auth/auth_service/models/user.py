@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import SmallInteger, String
+from sqlalchemy import SmallInteger, String, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,6 +28,8 @@ class User(Base):
     password_changed_at: Mapped[datetime]
     email_verified_at: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(String(16))
+    # Raised by logging out everywhere: sessions of an earlier epoch are over, whatever their rows say.
+    session_epoch: Mapped[int] = mapped_column(server_default=text("0"), default=0)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

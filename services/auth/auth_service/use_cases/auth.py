@@ -1,4 +1,4 @@
-"""Registering, logging in, refreshing and logging out."""
+"""Registering and logging in."""
 
 from functools import partial
 
@@ -9,21 +9,22 @@ from common.ids import new_id
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
+from auth_service.audit import LOGIN_SUCCEEDED, SESSION_CREATED, USER_CREATED, Event
+from auth_service.client import Client
 from auth_service.dependencies import Dependencies
 from auth_service.emails import Email, parse_email
-from auth_service.errors import InvalidCredentials, InvalidGrant
+from auth_service.errors import InvalidCredentials
 from auth_service.models import User
 from auth_service.models.user import ACTIVE
 from auth_service.passwords import PASSWORD_SCHEME, check_new_password, normalise_password
-from auth_service.refresh_tokens import RefreshToken
-from auth_service.use_cases.sessions import TokenPair, open_session, rotate_session
+from auth_service.use_cases.tokens import TokenPair, open_session
 
 log = structlog.get_logger(__name__)
 
 _FIND_BY_KEY = select(User).where(User.email_key == bindparam("key"))
 
 
-def register(deps: Dependencies, *, email: str, password: str, name: str | None) -> None:
+def register(deps: Dependencies, client: Client, *, email: str, password: str, name: str | None) -> None:
     """Make an account, or do nothing if the address has one: the caller cannot tell which, nor by the time it takes.
 
     Hashing and inserting happen either way. Raises FieldErrors for an address or a password that is not
@@ -32,16 +33,16 @@ def register(deps: Dependencies, *, email: str, password: str, name: str | None)
     address = parse_email(email)
     password_hash = deps.hasher.hash(check_new_password(password, address.address))
     try:
-        user_id = run_write(deps.database, partial(_insert_user, deps, address, password_hash, name))
+        run_write(
+            deps.database, partial(_insert_user, deps, client, address=address, password_hash=password_hash, name=name)
+        )
     except IntegrityError as error:
         if "email_key" not in str(error.orig):
             raise
         log.info("registration_repeated")
-    else:
-        log.info("user_created", user_id=str(user_id))
 
 
-def log_in(deps: Dependencies, *, email: str, password: str, audience: str) -> TokenPair:
+def log_in(deps: Dependencies, client: Client, *, email: str, password: str, audience: str) -> TokenPair:
     """Return the tokens of a new session for `audience`.
 
     Exactly one password is verified whatever the reason to refuse. Raises InvalidCredentials, HashingBusy.
@@ -53,23 +54,12 @@ def log_in(deps: Dependencies, *, email: str, password: str, audience: str) -> T
         log.info("login_failed", user_id=str(user.id) if user else None)
         raise InvalidCredentials
     new_hash = deps.hasher.hash(typed) if deps.hasher.is_outdated(user.password_hash) else None
-    return run_write(deps.database, partial(_admit, deps, user, new_hash, audience))
-
-
-def refresh(deps: Dependencies, *, refresh_token: str, audience: str | None) -> TokenPair:
-    """Return new tokens of the session, for its own audience unless another is named; the old refresh token is used up.
-
-    Of several uses of one token exactly one succeeds. Raises InvalidGrant.
-    """
-    token = RefreshToken.parse(refresh_token)
-    if token is None:
-        raise InvalidGrant
-    return run_write(deps.database, partial(rotate_session, deps, token, audience))
+    return run_write(deps.database, partial(_admit, deps, client, user=user, new_hash=new_hash, audience=audience))
 
 
 def _insert_user(
-    deps: Dependencies, address: Email, password_hash: str, name: str | None, session: WriteSession
-) -> object:
+    deps: Dependencies, client: Client, session: WriteSession, *, address: Email, password_hash: str, name: str | None
+) -> None:
     now = deps.clock()
     user = User(
         id=new_id(),
@@ -84,8 +74,9 @@ def _insert_user(
         updated_at=now,
     )
     session.add(user)
+    session.flush()  # first, so that an address that is taken costs no more than it did
+    deps.audit.record(session, client, Event(USER_CREATED, user.id))
     session.commit()
-    return user.id
 
 
 def _find_user(deps: Dependencies, email: str) -> User | None:
@@ -109,7 +100,9 @@ def _may_log_in(deps: Dependencies, user: User) -> bool:
     return user.is_active and (user.email_verified or not deps.email_verification_required)
 
 
-def _admit(deps: Dependencies, user: User, new_hash: str | None, audience: str, session: WriteSession) -> TokenPair:
+def _admit(
+    deps: Dependencies, client: Client, session: WriteSession, *, user: User, new_hash: str | None, audience: str
+) -> TokenPair:
     if new_hash is not None:
         # Conditional: a password changed since it was verified must not come back.
         session.execute(
@@ -118,9 +111,12 @@ def _admit(deps: Dependencies, user: User, new_hash: str | None, audience: str, 
             .values(password_hash=new_hash, password_scheme=PASSWORD_SCHEME),
             execution_options={"synchronize_session": False},
         )
-    tokens = open_session(deps, session, user.id, audience)
-    if tokens is None:
+    opened = open_session(deps, session, client, user.id, audience)
+    if opened is None:
         raise InvalidCredentials
+    grant, tokens = opened
+    names = (LOGIN_SUCCEEDED, SESSION_CREATED)
+    events = (Event(name, user.id, grant.session_id, client_id=grant.client_id) for name in names)
+    deps.audit.record(session, client, *events)
     session.commit()
-    log.info("login_succeeded", user_id=str(user.id))
     return tokens

@@ -3,9 +3,10 @@
 from flask import Blueprint
 
 from auth_service.api.v1.auth import auth
+from auth_service.api.v1.sessions import sessions
 from auth_service.api.v1.users import users
 
-REDPRINTS = (auth, users)
+REDPRINTS = (auth, sessions, users)
 
 
 def make_blueprint() -> Blueprint:

@@ -221,14 +221,21 @@ def test_every_route_says_who_may_call_it(app: Flask) -> None:
         for method in entry.methods
     }
     assert {
-        rule: access for rule, access in rules.items() if rule.partition(" ")[2].startswith(("/api", "/.well"))
+        rule: access
+        for rule, access in rules.items()
+        if rule.partition(" ")[2].startswith(("/api", "/oauth", "/.well"))
     } == {
         "POST /api/v1/auth/register": "public",
         "POST /api/v1/auth/login": "public",
         "POST /api/v1/auth/refresh": "public",
         "POST /api/v1/auth/logout": "public",
+        "POST /api/v1/auth/logout-all": "user",
+        "GET /api/v1/sessions": "user",
+        "DELETE /api/v1/sessions/<uuid:session_id>": "user",
+        "POST /oauth/revoke": "public",
         "GET /api/v1/users/me": "user",
         "PATCH /api/v1/users/me": "user",
         "GET /.well-known/jwks.json": "public",
         "GET /.well-known/oauth-authorization-server": "public",
+        "GET /.well-known/openid-configuration": "public",
     }
