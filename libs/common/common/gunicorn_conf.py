@@ -109,7 +109,7 @@ def post_fork(_server: Any, _worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Run what waits for a worker's own process: threads and connections."""
     if isinstance(worker.wsgi, Flask):  # and not what stands in for one that could not be reloaded
-        start_worker(worker.wsgi)
+        start_worker(worker.wsgi, lambda: not worker.alive)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

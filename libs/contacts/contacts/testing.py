@@ -1,4 +1,4 @@
-"""Importing without any job, for tests and benchmarks; nothing here is used by a service."""
+"""Importing and exporting without any job, for tests and benchmarks; nothing here is used by a service."""
 
 import io
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from common.ids import new_id
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from contacts import imports
+from contacts import exports, imports
 from contacts.models import Contact
 
 
 class Stopped(Exception):
-    """The import was told to stop, as a worker does that is killed."""
+    """The import or export was told to stop, as a worker does that is killed."""
 
 
 @dataclass
@@ -106,3 +106,59 @@ class Importer:
         query = select(Contact).where(Contact.owner_id == self.owner_id, Contact.deleted_at.is_(None))
         with self.database.read() as session:
             return list(session.scalars(query.order_by(Contact.owner_id, Contact.id)))
+
+
+class ExportedChunk:
+    """One transaction of a job that is not there: keeps what would be committed with it."""
+
+    def __init__(self) -> None:
+        self.checkpoint: dict[str, Any] = {}
+        self.progress: tuple[int, int | None, str] = (0, None, "")
+        self.appended: dict[str, bytes] = {}
+
+    def save(self, checkpoint: dict[str, Any], *, done: int, total: int | None, unit: str) -> None:
+        self.checkpoint, self.progress = checkpoint, (done, total, unit)
+
+    def append_file(self, name: str, data: bytes) -> None:
+        self.appended[name] = self.appended.get(name, b"") + data
+
+
+@dataclass
+class Exporter:
+    """Exports one owner's contacts, and remembers what a job would: `files` by name, `progress` of each chunk."""
+
+    database: Database
+    owner_id: UUID
+    checkpoint: dict[str, Any] | None = None
+    progress: list[tuple[int, int | None, str]] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def run(
+        self, file_format: str = "csv", tag: str | None = None, *, max_chunks: int | None = None
+    ) -> exports.ExportResult:
+        """Go on from the last checkpoint; raise Stopped after `max_chunks` chunks."""
+        payload = exports.ExportPayload(format=exports.ExportFormat(file_format), filter=exports.ContactFilter(tag=tag))
+        return exports.run(
+            payload,
+            owner_id=self.owner_id,
+            checkpoint=self.checkpoint,
+            read=self.database.read,
+            chunk=self._chunks(max_chunks),
+            check=lambda: None,
+        )
+
+    def _chunks(self, max_chunks: int | None) -> exports.OpenChunk:
+        left = iter(range(max_chunks)) if max_chunks is not None else None
+
+        @contextmanager
+        def open_chunk() -> Iterator[ExportedChunk]:
+            if left is not None and next(left, None) is None:
+                raise Stopped
+            chunk = ExportedChunk()
+            yield chunk
+            self.checkpoint = chunk.checkpoint
+            self.progress.append(chunk.progress)
+            for name, data in chunk.appended.items():
+                self.files[name] = self.files.get(name, b"") + data
+
+        return open_chunk

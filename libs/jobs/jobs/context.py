@@ -72,6 +72,12 @@ class JobContext:
         return FileStore().open_file(self._database, file_id)
 
     @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session to read with, outside of any transaction; it refuses writes."""
+        with self._database.read() as session:
+            yield session
+
+    @contextmanager
     def chunk(self) -> Iterator[Chunk]:
         """One transaction, committed at the end of the block if this worker still owns the job.
 

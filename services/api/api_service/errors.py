@@ -38,6 +38,16 @@ class ErrorsNotFound(DomainError):
     """The job rejected no rows."""
 
 
+class ResultNotFound(DomainError):
+    """The job has written no file, or not all of it yet."""
+
+
+class TooManyStreams(DomainError):
+    """Half of this process's threads send events already: the others are for requests that end at once."""
+
+    retry_after_seconds = 5
+
+
 def _refusal(refused: type[ImportRefused], title: str, status: int = 422) -> Problem:
     return Problem(status, refused.code, title)
 
@@ -49,6 +59,8 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     JobNotFound: Problem(404, "job-not-found", "Job not found"),
     FileTooLarge: Problem(413, ImportTooLarge.code, "Import too large"),
     ErrorsNotFound: Problem(404, "errors-not-found", "No rejected rows"),
+    ResultNotFound: Problem(404, "result-not-found", "No result"),
+    TooManyStreams: Problem(503, "too-many-streams", "Too many streams"),
     NotMultipart: Problem(415, "unsupported-media-type", "Unsupported Media Type"),
     MalformedMultipart: Problem(400, "malformed-multipart", "Malformed multipart"),
     ImportTooLarge: _refusal(ImportTooLarge, "Import too large", status=413),

@@ -7,6 +7,8 @@ from flask import Flask
 
 Hook = Callable[[], object]
 
+_STOPPING = "worker_is_stopping"
+
 log = structlog.get_logger(__name__)
 
 
@@ -20,13 +22,21 @@ def on_worker_stop(app: Flask, hook: Hook) -> None:
     _hooks(app, "worker_stop").append(hook)
 
 
-def start_worker(app: Flask) -> None:
-    """Run the start hooks (the server's part)."""
+def is_stopping(app: Flask) -> bool:
+    """Whether this process was told to end: an answer that would go on for long ends now."""
+    told: Callable[[], bool] = app.extensions.get(_STOPPING, bool)
+    return told()
+
+
+def start_worker(app: Flask, is_stopping: Callable[[], bool] = bool) -> None:
+    """Run the start hooks, and let `is_stopping` tell what it says (the server's part)."""
+    app.extensions[_STOPPING] = is_stopping
     _run(app, "worker_start")
 
 
 def stop_worker(app: Flask) -> None:
     """Run the stop hooks (the server's part)."""
+    app.extensions[_STOPPING] = lambda: True
     _run(app, "worker_stop")
 
 

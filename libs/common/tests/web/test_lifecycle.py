@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 import pytest
-from common.web.lifecycle import on_worker_start, on_worker_stop, start_worker, stop_worker
+from common.web.lifecycle import is_stopping, on_worker_start, on_worker_stop, start_worker, stop_worker
 from flask import Flask
 
 
@@ -35,3 +35,15 @@ def test_an_application_without_hooks_starts_and_stops() -> None:
     app = Flask(__name__)
     start_worker(app)
     stop_worker(app)
+
+
+def test_what_goes_on_for_long_can_ask_whether_the_process_ends() -> None:
+    app, told = Flask(__name__), list[bool]()
+    assert not is_stopping(app)
+    start_worker(app, lambda: bool(told))
+    assert not is_stopping(app)
+    told.append(True)
+    assert is_stopping(app)
+    start_worker(app)
+    stop_worker(app)
+    assert is_stopping(app)

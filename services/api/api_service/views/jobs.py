@@ -31,9 +31,11 @@ class JobView(View):
     progress: ProgressView | None
     attempts: int
     result: dict[str, Any] | None
+    """Of an import that failed or was cancelled: what it had done by then."""
     error: JobErrorView | None
     links: dict[str, str]
-    """Paths: `self`, `cancel` until the job has ended, `errors` where it rejected rows."""
+    """Paths: `self`; until the job has ended `events` and `cancel`; `result` where it wrote a file, `errors` where it
+    rejected rows."""
     cancel_requested_at: Timestamp | None
     created_at: Timestamp
     started_at: Timestamp | None

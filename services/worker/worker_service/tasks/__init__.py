@@ -3,9 +3,9 @@
 from jobs.kinds import Kind
 from jobs.registry import Registry
 
-from worker_service.tasks.contacts import import_contacts
+from worker_service.tasks.contacts import export_contacts, import_contacts
 
-KINDS: tuple[Kind, ...] = (import_contacts,)
+KINDS: tuple[Kind, ...] = (import_contacts, export_contacts)
 
 
 def make_registry() -> Registry:

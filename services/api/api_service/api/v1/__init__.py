@@ -3,10 +3,11 @@
 from flask import Blueprint
 
 from api_service.api.v1.contacts import contacts
+from api_service.api.v1.exports import exports
 from api_service.api.v1.imports import imports
 from api_service.api.v1.jobs import jobs
 
-RESOURCES = (contacts, imports, jobs)
+RESOURCES = (contacts, imports, exports, jobs)
 
 
 def make_blueprint() -> Blueprint:

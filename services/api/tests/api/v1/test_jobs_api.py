@@ -57,7 +57,7 @@ def test_a_job_is_shown_as_far_as_it_is(user: User, add_job: Callable[..., Job])
         "attempts": 2,
         "result": None,
         "error": {"code": "interrupted", "message": "The worker went away."},
-        "links": {"self": f"{PATH}/{job.id}", "cancel": f"{PATH}/{job.id}/cancel"},
+        "links": {"self": f"{PATH}/{job.id}"} | {name: f"{PATH}/{job.id}/{name}" for name in ("events", "cancel")},
         "cancel_requested_at": None,
         "created_at": body["created_at"],
         "started_at": "2026-03-01T12:00:00Z",

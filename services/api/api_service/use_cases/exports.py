@@ -1,0 +1,15 @@
+"""Accepting an export: nothing is read yet, a job is queued."""
+
+from uuid import UUID
+
+from contacts.exports import CONTACTS_EXPORT, ExportPayload
+from jobs.enqueue import enqueue
+from jobs.models import Job
+from sqlalchemy.orm import Session
+
+
+def start_export(session: Session, *, owner_id: UUID, payload: ExportPayload, traceparent: str | None = None) -> Job:
+    """Queue the job that writes the file, commit, and return the job."""
+    job = enqueue(session, owner_id=owner_id, kind=CONTACTS_EXPORT, payload=payload, traceparent=traceparent)
+    session.commit()
+    return job
