@@ -47,6 +47,10 @@ class BackgroundLoop:
         if self._thread is not None:
             self._thread.join(JOIN_SECONDS)
 
+    def pause(self, seconds: float) -> bool:
+        """For a step: wait so long, and return whether to go on; False at once when stopped."""
+        return not self._stopping.wait(seconds)
+
     def _run(self) -> None:
         while not self._stopping.wait(self._guarded_step()):
             pass

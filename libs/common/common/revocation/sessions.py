@@ -93,7 +93,11 @@ class RevokedSessions:
     def learn(self, expiries: Mapping[UUID, int]) -> None:
         """Know that these sessions were revoked, each until the second from which on no token of it can be valid."""
         self._table.add(expiries, in_stream=False)
-        metrics.sessions.set(len(self._table))
+        self._purge()
+
+    def expect(self, source: str) -> None:
+        """`source` is asked from now on. Until it answers this moment counts: a missing series raises no alarm."""
+        metrics.confirmed.labels(source).set(self._clock().timestamp())
 
     def confirm(self, source: str) -> None:
         """Every session revoked until now is known, because `source` said so."""
@@ -110,11 +114,9 @@ class RevokedSessions:
 
     def start(self) -> None:
         """Begin to listen, in this process."""
-        if self._url is None:
-            return
-        # Until it hears something it has heard nothing: a series that is not there raises no alarm.
-        metrics.confirmed.labels("stream").set(self._clock().timestamp())
-        self._loop.start()
+        if self._url is not None:
+            self.expect("stream")
+            self._loop.start()
 
     def stop(self) -> None:
         """Stop listening; what is known stays."""

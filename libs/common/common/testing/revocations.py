@@ -1,22 +1,14 @@
 """Revoked sessions as a test says they are."""
 
-from collections.abc import Collection
-from uuid import UUID
+from common.revocation import RevokedSessions
 
 
-class RevocationsByHand:
-    """A `Revocations` that knows what was added to it, and is fresh unless told otherwise."""
+class RevocationsByHand(RevokedSessions):
+    """Knows the sessions that were added to it, and is fresh as long as `fresh` says so."""
 
     def __init__(self) -> None:
-        self.revoked: set[UUID] = set()
+        super().__init__(None)
         self.fresh = True
-
-    def add(self, session_ids: Collection[UUID]) -> None:
-        """Know that these sessions were revoked."""
-        self.revoked.update(session_ids)
-
-    def is_revoked(self, sid: UUID) -> bool:
-        return sid in self.revoked
 
     def is_fresh(self) -> bool:
         return self.fresh
