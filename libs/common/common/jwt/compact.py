@@ -31,13 +31,20 @@ class CompactToken(NamedTuple):  # a frozen dataclass costs a microsecond more a
     signature: bytes
 
 
+def check_text(token: str) -> None:
+    """Raise TokenInvalid for what is too long to look at, or not even ASCII."""
+    if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
+        raise TokenInvalid(Refusal.SIZE)
+    if not token.isascii():
+        raise TokenInvalid(Refusal.ENCODING)
+
+
 def split_token(token: str, read_header: HeaderReader) -> CompactToken:
     """Return the parts of a token, nothing of it verified.
 
     Raises TokenInvalid unless it is three canonical base64url segments with a header `read_header` takes.
     """
-    if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
-        raise TokenInvalid(Refusal.SIZE)
+    check_text(token)
     segments = token.split(".", 3)
     if len(segments) != 3:
         raise TokenInvalid(Refusal.ENCODING)

@@ -12,7 +12,7 @@ import structlog
 
 from common.clock import Clock, utc_now
 from common.jwt.claims import Claims, read_claims
-from common.jwt.compact import MAX_TOKEN_LENGTH, read_access_token_header
+from common.jwt.compact import check_text, read_access_token_header
 from common.jwt.encoding import parse_json_object
 from common.jwt.errors import Refusal, TokenExpired, TokenInvalid, TokenRevoked
 from common.jwt.keys import VerifyingKey
@@ -88,7 +88,8 @@ class TokenVerifier:
         return claims
 
     def _verify(self, token: str) -> Claims:
-        digest = _digest(token)
+        check_text(token)
+        digest = hashlib.sha256(token.encode("ascii")).digest()
         with self._lock:
             remembered = self._verified.get(digest)
             if remembered is not None:
@@ -136,14 +137,6 @@ class _Remembered(NamedTuple):
     claims: Claims
     key: VerifyingKey
     refused_from: datetime
-
-
-def _digest(token: str) -> bytes:
-    if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
-        raise TokenInvalid(Refusal.SIZE)
-    if not token.isascii():
-        raise TokenInvalid(Refusal.ENCODING)
-    return hashlib.sha256(token.encode("ascii")).digest()
 
 
 def _verify(token: str, keys: KeySource, expected: _Expected, now: float) -> _Verified:

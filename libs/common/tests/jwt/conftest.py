@@ -1,4 +1,4 @@
-"""A mint that signs whatever a test asks for, rightly or wrongly, and the verifier it is held against."""
+"""A mint that signs whatever a test asks for, rightly or wrongly, and the two ways of verifying it is held against."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import pytest
-from common.jwt import SigningKey, StaticKeys, TokenVerifier
+from common.jwt import Claims, Refusal, SigningKey, StaticKeys, TokenInvalid, TokenVerifier, verify_access_token
 from common.jwt.encoding import encode_base64url
 from common.testing.clock import SettableClock
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 ISSUER = "https://auth.example"
+AUDIENCES = frozenset({"api"})
 NOW = SettableClock().now
 USER_ID = UUID("019e0000-0000-7000-8000-000000000001")
 SESSION_ID = UUID("019e0000-0000-7000-8000-000000000002")
@@ -83,20 +84,47 @@ def make_ec_key() -> Callable[[], SigningKey]:
 
 
 @pytest.fixture
-def verifier(mint: Mint, clock: SettableClock) -> TokenVerifier:
-    keys = StaticKeys([mint.key.verifying_key, mint.rsa_key.verifying_key])
-    return TokenVerifier(keys, ISSUER, frozenset({"api"}), clock)
+def keys(mint: Mint) -> StaticKeys:
+    return StaticKeys([mint.key.verifying_key, mint.rsa_key.verifying_key])
 
 
 @pytest.fixture
-def refuse(verifier: TokenVerifier) -> Callable[[str], str]:
-    """Assert that a text is refused for a reason somebody thought of; return the reason."""
-    from common.jwt import Refusal, TokenInvalid
+def verifier(keys: StaticKeys, clock: SettableClock) -> TokenVerifier:
+    return TokenVerifier(keys, ISSUER, AUDIENCES, clock)
+
+
+@pytest.fixture
+def verify(keys: StaticKeys, clock: SettableClock) -> Callable[[str], Claims]:
+    """`verify_access_token` with all but the token filled in."""
+    return lambda token: verify_access_token(token, keys=keys, issuer=ISSUER, audiences=AUDIENCES, now=clock())
+
+
+@pytest.fixture
+def accept(verify: Callable[[str], Claims], verifier: TokenVerifier) -> Callable[[str], Claims]:
+    """Return the claims of a token that `verify_access_token` and a verifier, asked twice, agree about."""
+
+    def accepted(token: str) -> Claims:
+        claims = verify(token)
+        assert claims == verifier.verify(token) == verifier.verify(token)
+        return claims
+
+    return accepted
+
+
+@pytest.fixture
+def refuse(verify: Callable[[str], Claims], verifier: TokenVerifier) -> Callable[[str], str]:
+    """Assert that `verify_access_token` and a verifier refuse a text, for a reason somebody thought of; return it."""
 
     def refused(token: str) -> str:
-        with pytest.raises(TokenInvalid) as caught:
-            verifier.verify(token)
-        assert caught.value.reason is not Refusal.UNEXPECTED
-        return caught.value.reason
+        reasons = {reason_of_refusal(way, token) for way in (verify, verifier.verify)}
+        assert len(reasons) == 1
+        return reasons.pop()
 
     return refused
+
+
+def reason_of_refusal(verify: Callable[[str], Claims], token: str) -> str:
+    with pytest.raises(TokenInvalid) as caught:
+        verify(token)
+    assert caught.value.reason is not Refusal.UNEXPECTED
+    return caught.value.reason

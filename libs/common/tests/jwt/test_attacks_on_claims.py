@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from common.jwt import TokenVerifier
+from common.jwt import Claims
 
+Accept = Callable[[str], Claims]
 Refuse = Callable[[str], str]
 REQUIRED = ["iss", "aud", "exp", "iat", "sub", "jti", "client_id"]
 
@@ -26,7 +27,15 @@ def test_a_claim_that_is_empty_or_an_object_is_refused(mint: Any, refuse: Refuse
 
 @pytest.mark.parametrize(
     "issuer",
-    ["https://evil.example", "https://auth.example/", "https://auth.exampl", "HTTPS://auth.example"],
+    [
+        "https://evil.example",
+        "https://auth.example/",
+        "https://auth.exampl",
+        "https://auth.example.evil.example",
+        "HTTPS://auth.example",
+        "https://Auth.example",
+        " https://auth.example",
+    ],
     ids=lambda issuer: f"A38-{issuer}",
 )
 def test_another_issuer_is_refused(mint: Any, refuse: Refuse, issuer: str) -> None:
@@ -40,6 +49,7 @@ def test_a_list_of_issuers_is_refused_a38(mint: Any, refuse: Refuse) -> None:
 @pytest.mark.parametrize(
     "audience",
     [
+        pytest.param("nobody", id="A39-wrong"),
         pytest.param("worker", id="A41-worker"),
         pytest.param("api2", id="A39-longer"),
         pytest.param("ap", id="A39-shorter"),
@@ -56,14 +66,14 @@ def test_another_audience_is_refused(mint: Any, refuse: Refuse, audience: object
     assert refuse(mint.token(claims=mint.claims(aud=audience))) in {"audience", "claim"}
 
 
-def test_a_list_of_the_one_audience_is_that_audience(mint: Any, verifier: TokenVerifier) -> None:
-    assert verifier.verify(mint.token(claims=mint.claims(aud=["api"]))).aud == "api"
+def test_a_list_of_the_one_audience_is_that_audience(mint: Any, accept: Accept) -> None:
+    assert accept(mint.token(claims=mint.claims(aud=["api"]))).aud == "api"
 
 
-def test_a_service_token_has_no_user_and_a_user_token_has_one_a42(mint: Any, verifier: TokenVerifier) -> None:
+def test_a_service_token_has_no_user_and_a_user_token_has_one_a42(mint: Any, accept: Accept) -> None:
     service = mint.claims(sub="reports", client_id="reports", sid=mint.DROP)
-    assert verifier.verify(mint.token(claims=service)).user_id is None
-    assert verifier.verify(mint.token()).user_id == UUID("019e0000-0000-7000-8000-000000000001")
+    assert accept(mint.token(claims=service)).user_id is None
+    assert accept(mint.token()).user_id == UUID("019e0000-0000-7000-8000-000000000001")
 
 
 def test_a_subject_that_is_neither_a_user_nor_the_client_is_refused_a42(mint: Any, refuse: Refuse) -> None:
@@ -97,8 +107,8 @@ def test_a_scope_that_is_no_list_of_words_is_refused(mint: Any, refuse: Refuse, 
     assert refuse(mint.token(claims=mint.claims(scope=scope))) == "claim"
 
 
-def test_absent_scope_grants_nothing(mint: Any, verifier: TokenVerifier) -> None:
-    assert verifier.verify(mint.token(claims=mint.claims(scope=mint.DROP))).scopes == frozenset()
+def test_absent_scope_grants_nothing(mint: Any, accept: Accept) -> None:
+    assert accept(mint.token(claims=mint.claims(scope=mint.DROP))).scopes == frozenset()
 
 
 @pytest.mark.parametrize("claim", ["sub", "exp", "scope"], ids=lambda name: f"A45-{name}")
@@ -114,8 +124,8 @@ def test_a_name_twice_deep_inside_is_refused_a45(mint: Any, refuse: Refuse) -> N
     assert refuse(mint.token(claims=text.encode())) == "payload"
 
 
-def test_claims_nobody_asked_for_are_ignored(mint: Any, verifier: TokenVerifier) -> None:
-    assert verifier.verify(mint.token(claims=mint.claims(amr=["pwd"], tenant=7))).aud == "api"
+def test_claims_nobody_asked_for_are_ignored(mint: Any, accept: Accept) -> None:
+    assert accept(mint.token(claims=mint.claims(amr=["pwd"], tenant=7))).aud == "api"
 
 
 def test_a_session_id_in_another_spelling_is_refused(mint: Any, refuse: Refuse) -> None:
