@@ -1,21 +1,25 @@
 """The real application on a fresh database, and the few steps most tests begin with."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from auth_service.app import create_app
 from auth_service.config import AuthSettings
 from auth_service.keys import KeyDirectory, changes
+from auth_service.models import AuditEvent, Session
 from common.config import load_settings
 from common.db import Database
 from common.ids import new_id
 from common.jwt import SigningKey
 from common.testing.clock import SettableClock
+from common.testing.revocations import RevocationsByHand
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 PASSWORD = "correct horse battery staple"
@@ -49,11 +53,18 @@ def owner(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
+def revocations() -> RevocationsByHand:
+    """The revoked sessions the applications of this test know; they hear of each other's at once, without a stream."""
+    return RevocationsByHand()
+
+
+@pytest.fixture
 def make_app(
     database_url: str,
     as_role: Callable[[str, str, str], str],
     keys_dir: Path,
     clock: SettableClock,
+    revocations: RevocationsByHand,
 ) -> Iterator[MakeApp]:
     """Makes applications on one database; keyword arguments are variables of the environment.
 
@@ -71,7 +82,7 @@ def make_app(
             "EMAIL_VERIFICATION_REQUIRED": "false",
             "LOG_LEVEL": "error",
         }
-        made.append(create_app(load_settings(AuthSettings, environment | variables), clock))
+        made.append(create_app(load_settings(AuthSettings, environment | variables), clock, revocations=revocations))
         return made[-1]
 
     yield make
@@ -103,8 +114,8 @@ class Person:
     def log_in(self, **changes: Any) -> TestResponse:
         return self.post("login", {"email": self.email, "password": self.password} | changes)
 
-    def refresh(self, token: str, **changes: Any) -> TestResponse:
-        return self.post("refresh", {"refresh_token": token} | changes)
+    def refresh(self, token: str, headers: dict[str, str] | None = None, **changes: Any) -> TestResponse:
+        return self.post("refresh", {"refresh_token": token} | changes, headers=headers)
 
     def tokens(self) -> dict[str, Any]:
         """Register and log in."""
@@ -136,6 +147,54 @@ def as_bearer() -> Callable[[str], dict[str, str]]:
 @pytest.fixture
 def make_person() -> Callable[[FlaskClient], Person]:
     return Person
+
+
+@dataclass
+class Bulletin:
+    """Stands in for the publisher, and remembers what it was given and whether the database knew of it by then."""
+
+    database: Database
+    session_ids: list[UUID] = field(default_factory=list)
+    were_ended: list[bool] = field(default_factory=list)
+
+    def publish(self, session_ids: Collection[UUID]) -> None:
+        assert session_ids
+        with self.database.read() as session:
+            ended = select(Session.revoked_at.is_not(None)).where(Session.id.in_(session_ids))
+            self.were_ended += session.scalars(ended)
+        self.session_ids += session_ids
+
+
+@pytest.fixture
+def bulletin(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Bulletin:
+    """What the application publishes from now on."""
+    deps = app.extensions["auth_dependencies"]
+    bulletin = Bulletin(deps.database)
+    monkeypatch.setitem(app.extensions, "auth_dependencies", replace(deps, publisher=bulletin))
+    return bulletin
+
+
+@pytest.fixture
+def sessions_of(app: Flask) -> Callable[[], list[Session]]:
+    """Reads all sessions, oldest first."""
+
+    def read() -> list[Session]:
+        with app.extensions["database"].read() as session:
+            return list(session.scalars(select(Session).order_by(Session.id)))
+
+    return read
+
+
+@pytest.fixture
+def audit_trail(app: Flask) -> Callable[..., list[AuditEvent]]:
+    """Reads the events recorded so far, oldest first; those with one of the names, if any are given."""
+
+    def read(*names: str) -> list[AuditEvent]:
+        with app.extensions["database"].read() as session:
+            rows = session.scalars(select(AuditEvent).order_by(AuditEvent.id))
+            return [row for row in rows if not names or row.event in names]
+
+    return read
 
 
 @pytest.fixture

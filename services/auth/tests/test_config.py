@@ -17,6 +17,7 @@ def deployed(keys_dir: Path) -> dict[str, str]:
         "DATABASE_URL": "mysql+pymysql://auth:secret@db/auth",
         "AUTH_ISSUER": "https://auth.example",
         "AUTH_KEYS_DIR": str(keys_dir),
+        "STATE_URL": "redis://state:secret@valkey:6379/0",
     }
 
 
@@ -44,7 +45,12 @@ def test_development_starts_with_a_key_alone(keys_dir: Path) -> None:
 
 
 def test_everything_missing_is_named_at_once() -> None:
-    assert faults({"APP_ENV": "production"}).keys() == {"DATABASE_URL", "AUTH_ISSUER", "AUTH_KEYS_DIR"}
+    assert faults({"APP_ENV": "production"}).keys() == {
+        "DATABASE_URL",
+        "AUTH_ISSUER",
+        "AUTH_KEYS_DIR",
+        "STATE_URL",
+    }
 
 
 def test_defaults_of_development_are_refused_in_production(deployed: dict[str, str]) -> None:
@@ -52,6 +58,7 @@ def test_defaults_of_development_are_refused_in_production(deployed: dict[str, s
         "DATABASE_URL": "sqlite:///.local/data/auth.db",
         "AUTH_ISSUER": "http://127.0.0.1:8001",
         "AUTH_KEYS_DIR": ".local/keys",
+        "STATE_URL": "redis://127.0.0.1:6379/0",
     }
     assert faults(deployed | known).keys() == known.keys()
 

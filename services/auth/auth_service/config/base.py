@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-from common.config import DatabaseSettings, WebSettings
+from common.config import DatabaseSettings, StateSettings, WebSettings
 from pydantic import Field, ValidationInfo, field_validator
 
 from auth_service.keys import KeyDirectory, KeyFileError
@@ -18,7 +18,7 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class AuthSettings(WebSettings, DatabaseSettings):
+class AuthSettings(WebSettings, DatabaseSettings, StateSettings):
     """Durations in seconds; the README's table says what each is for and what is dangerous about it."""
 
     development_only: ClassVar[frozenset[str]] = frozenset({"auth_keys_dir"})

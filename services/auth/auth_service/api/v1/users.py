@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from common.access import current_principal, user
+from common.access import authenticated, current_principal, user
 from common.db import run_write
 from common.redprint import Redprint
 from common.web.sessions import read_session
@@ -20,7 +20,7 @@ def show_me() -> UserView:
     return UserView.model_validate(use_cases.users.get_user(read_session(), current_principal().user_id))
 
 
-@users.patch("/me", access=user, body=UserChange, response=UserView)
+@users.patch("/me", access=authenticated(revocation="strict"), body=UserChange, response=UserView)
 def change_me(body: UserChange) -> UserView:
     """Change the caller's name."""
     user_id = current_principal().user_id
