@@ -48,6 +48,11 @@ class Stack:
         """The address of api."""
         return f"http://{HOST}:{self.ports.api_port}"
 
+    @property
+    def valkey_url(self) -> str:
+        """The one Valkey, broker and revocation stream at once."""
+        return f"redis://{HOST}:{self.ports.valkey_port}/0"
+
     def services(self) -> list[Service]:
         """Return all of them, the broker first."""
         return [self.valkey(), self.auth(), self.api(), self.worker(), self.dispatcher()]
@@ -87,12 +92,13 @@ class Stack:
             "DATABASE_URL": database,
             "AUTH_ISSUER": self.auth_url,
             "AUTH_JWKS_URL": f"{self.auth_url}/.well-known/jwks.json",
+            "STATE_URL": self.valkey_url,
         }
 
     def _jobs(self, metrics_port: int) -> dict[str, str]:
         return {
             "METRICS_PORT": str(metrics_port),
-            "BROKER_URL": f"redis://{HOST}:{self.ports.valkey_port}/0",
+            "BROKER_URL": self.valkey_url,
             "JOB_STORES": f"api={self.api_database}",
             "RUN_DIR": str(self.folder / "run"),
         }
