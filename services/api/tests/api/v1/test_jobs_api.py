@@ -11,6 +11,7 @@ import pytest
 from common.db import Database
 from common.ids import new_id
 from contacts.imports import CONTACTS_IMPORT, ERRORS_FILE, ImportPayload, ImportResult, OnConflict
+from contacts.imports.reader import Checkpoint
 from jobs.enqueue import enqueue
 from jobs.files import FileStore
 from jobs.models import Job
@@ -73,6 +74,27 @@ def test_a_job_that_rejected_rows_leads_to_them(user: User, add_job: Callable[..
         for result in (clean, partly)
     ]
     assert [set(link) for link in links] == [{"self"}, {"self", "errors"}]
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED, JobState.DEAD])
+def test_an_import_that_ended_early_shows_what_it_did_and_leads_to_what_it_rejected(
+    user: User, add_job: Callable[..., Job], state: JobState
+) -> None:
+    so_far = ImportResult(rows=5, created=3, rejected=2)
+    checkpoint = Checkpoint(offset=9, line=6, result=so_far).model_dump(mode="json")
+    job, never_ran = add_job(user.id, state=state, checkpoint=checkpoint), add_job(user.id, state=state)
+    shown = user.get(f"{PATH}/{job.id}").get_json()
+    assert (shown["state"], shown["result"]) == (state, so_far.model_dump())
+    assert shown["links"] == {"self": f"{PATH}/{job.id}", "errors": f"{PATH}/{job.id}/errors"}
+    listed = {item["id"]: item for item in user.get(PATH).get_json()["items"]}
+    assert listed[str(job.id)] == shown == user.post(f"{PATH}/{job.id}/cancel").get_json()
+    assert (listed[str(never_ran.id)]["result"], set(listed[str(never_ran.id)]["links"])) == (None, {"self"})
+
+
+def test_an_import_that_still_runs_has_no_result(user: User, add_job: Callable[..., Job]) -> None:
+    checkpoint = Checkpoint(offset=9, line=6, result=ImportResult(rows=5, rejected=5)).model_dump(mode="json")
+    job = add_job(user.id, state=JobState.RUNNING, checkpoint=checkpoint)
+    assert user.get(f"{PATH}/{job.id}").get_json()["result"] is None
 
 
 def test_rejected_rows_are_sent_as_a_csv_file(user: User, add_job: Callable[..., Job], database: Database) -> None:
