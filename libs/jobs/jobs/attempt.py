@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from common.db import Database, run_write
@@ -108,7 +108,7 @@ class Attempt:
     def _count_start(self) -> None:
         job = self._job
         metrics.attempts.labels(*self._labels).inc()
-        metrics.wait_seconds.labels(*self._labels).observe((self._claimed_at() - job.run_after).total_seconds())
+        metrics.wait_seconds.labels(*self._labels).observe((self._claimed_at - job.run_after).total_seconds())
         log.info("job_started", kind=job.kind, attempt=job.attempt, fence=job.fence, worker=job.worker)
 
     def _count_end(self, outcome: Outcome | None, ending: Ending) -> None:
@@ -120,11 +120,11 @@ class Attempt:
         metrics.outcomes.labels(*self._labels, outcome).inc()
         metrics.run_seconds.labels(*self._labels).observe(seconds)
         if outcome in _FINAL:
-            accepted_for = (self._claimed_at() - self._job.created_at).total_seconds() + seconds
+            accepted_for = (self._claimed_at - self._job.created_at).total_seconds() + seconds
             metrics.end_to_end_seconds.labels(*self._labels).observe(accepted_for)
         log.info("job_ended", kind=self._job.kind, outcome=outcome, seconds=round(seconds, 3), error=ending.error)
 
+    @property
     def _claimed_at(self) -> datetime:
         """The database's time of the claim."""
-        until = self._job.lease_until or self._job.run_after
-        return until - timedelta(seconds=self._timing.lease_seconds)
+        return self._job.claimed_at or self._job.run_after

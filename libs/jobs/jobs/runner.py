@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
-from common.db import Database, run_write
-from common.db.sessions import WriteSession
+from common.db import Database
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from jobs import metrics, transitions
@@ -67,12 +66,11 @@ class Runner:
                 return Attempt(store, database, job, self.timing, self.is_stopping).run(self.registry)
 
     def _claim(self, database: Database, job_id: UUID) -> Job | None:
-        def work(session: WriteSession) -> Job | None:
-            job = transitions.claim(session, job_id, self.worker, self.timing.lease_seconds)
-            session.commit()
-            return job
+        def claim() -> Job | None:
+            with database.statements() as session:
+                return transitions.claim(session, job_id, self.worker, self.timing.lease_seconds)
 
-        return insist(lambda: run_write(database, work), seconds=self.timing.lease_seconds)
+        return insist(claim, seconds=self.timing.lease_seconds)
 
 
 def _trace_of(job: Job) -> dict[str, str]:

@@ -20,6 +20,14 @@ class JobState(StrEnum):
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
 
+class EffectState(StrEnum):
+    """What is known of an effect outside the database."""
+
+    INTENT = "intent"
+    """It may have happened: it was about to, and nobody wrote down the end."""
+    DONE = "done"
+
+
 class Outcome(StrEnum):
     """How one attempt at a job ended."""
 

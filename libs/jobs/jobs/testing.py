@@ -10,6 +10,7 @@ from common.ids import new_id
 from pydantic import BaseModel
 from sqlalchemy import select, update
 
+from jobs.attempt_records import list_attempts
 from jobs.enqueue import enqueue
 from jobs.kinds import Declaration, Kind, job_kind
 from jobs.models import Job, JobAttempt
@@ -74,9 +75,8 @@ class StoreHarness:
             return list(session.scalars(select(Job.id)))
 
     def attempts(self, job_id: UUID) -> list[JobAttempt]:
-        query = select(JobAttempt).where(JobAttempt.job_id == job_id).order_by(JobAttempt.fence)
         with self.database.read() as session:
-            return list(session.scalars(query))
+            return list_attempts(session, job_id)
 
     def change(self, job_id: UUID, **values: Any) -> None:
         with self.database.write() as session:

@@ -5,14 +5,16 @@ else it did not happen and the function says so. None of these functions commits
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, Update, func, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, func, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
+from jobs.attempt_records import record_attempt
 from jobs.database_time import database_time
-from jobs.models.attempt import JobAttempt
 from jobs.models.job import Job
 from jobs.states import JobState, Outcome
 
@@ -43,28 +45,24 @@ class Notice:
 
 
 def claim(session: Session, job_id: UUID, worker: str, lease_seconds: float) -> Job | None:
-    """Make a due queued job this worker's and return its row; None when there is nothing to claim."""
-    due = (Job.id == job_id, Job.state == JobState.QUEUED, Job.run_after <= database_time())
-    claimed = (
-        update(Job)
-        .where(*due)
-        .values(
-            state=JobState.RUNNING,
-            fence=Job.fence + 1,
-            attempt=Job.attempt + 1,
-            lease_until=database_time(lease_seconds),
-            worker=worker,
-            started_at=func.coalesce(Job.started_at, database_time()),
-        )
-    )
-    if not _happened(session, claimed):
+    """Make a due queued job this worker's and return it as it is now; None when there is nothing to claim.
+
+    One look and one conditional UPDATE, which names the fence that was seen: so what was read is what was claimed,
+    and neither statement needs a transaction around it. The job that comes back belongs to no session.
+    """
+    seen = session.execute(select(Job, database_time().label("now")).where(Job.id == job_id)).one_or_none()
+    if seen is None:
         return None
-    job = session.scalars(select(Job).where(Job.id == job_id).execution_options(populate_existing=True)).one()
-    session.execute(
-        insert(JobAttempt).values(
-            job_id=job_id, fence=job.fence, attempt=job.attempt, worker=worker, started_at=database_time()
-        )
-    )
+    job: Job = seen.Job
+    session.expunge(job)
+    taken = {"state": JobState.RUNNING, "fence": job.fence + 1, "attempt": job.attempt + 1, "worker": worker}
+    times = {"claimed_at": seen.now, "lease_until": seen.now + timedelta(seconds=lease_seconds)}
+    times["started_at"] = job.started_at or seen.now
+    unchanged = (Job.id == job_id, Job.state == JobState.QUEUED, Job.fence == job.fence, Job.run_after <= seen.now)
+    if job.state is not JobState.QUEUED or not _happened(session, update(Job).where(*unchanged).values(taken | times)):
+        return None
+    for name, value in (taken | times).items():
+        set_committed_value(job, name, value)
     return job
 
 
@@ -193,8 +191,7 @@ def _leave(
     left = update(Job).where(*_held(lease), *conditions).values(lease_until=None, **values)
     if not _happened(session, left):
         return False
-    attempt = (JobAttempt.job_id == lease.job_id, JobAttempt.fence == lease.fence)
-    session.execute(update(JobAttempt).where(*attempt).values(ended_at=database_time(), outcome=outcome), **_UNSYNCED)
+    session.execute(record_attempt(session, lease, outcome, was_given_back="attempt" in values))
     return True
 
 

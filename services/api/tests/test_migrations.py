@@ -23,6 +23,6 @@ def test_an_empty_database_is_not_current_until_it_is_migrated(make_database: Ca
     database = make_database(None)
     assert not schema_is_current(database, "api_service")
     url = database.url.render_as_string(hide_password=False)
-    assert migrate(url, "api_service") == ["0001_contacts_and_jobs"]
+    assert migrate(url, "api_service") == ["0001_contacts_and_jobs", "0002_effects_and_schedules"]
     assert schema_is_current(database, "api_service")
     assert migrate(url, "api_service") == []

@@ -8,7 +8,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import registry
 from sqlalchemy.exc import ArgumentError
 
-from common.db.reads import READ_ONLY
+from common.db.reads import READ_ONLY, WITHOUT_TRANSACTION
 from common.db.sqlite import BUSY_TIMEOUT_SECONDS
 
 registry.register("mysql.redprint", "common.db.mysql", "RedprintMySQLDialect")
@@ -75,7 +75,8 @@ def make_engine(
     begin = "BEGIN" if parsed.get_backend_name() == "mysql" else "BEGIN IMMEDIATE"
 
     def begin_write(connection: Connection) -> None:
-        if not connection.get_execution_options().get(READ_ONLY, False):
+        options = connection.get_execution_options()
+        if not (options.get(READ_ONLY, False) or options.get(WITHOUT_TRANSACTION, False)):
             connection.exec_driver_sql(begin)
 
     event.listen(engine, "begin", begin_write)

@@ -8,6 +8,9 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 READ_ONLY = "read_only"
 """The execution option of the engine that read sessions use."""
 
+WITHOUT_TRANSACTION = "without_transaction"
+"""The execution option of the engine whose writes commit one by one."""
+
 _READS = re.compile(r"(?:SELECT|WITH|SHOW|EXPLAIN|DESCRIBE|DESC|VALUES|TABLE|PRAGMA)\b", re.IGNORECASE)
 _LEADING_NOISE = re.compile(r"(?:\s+|\(|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*.*?\*/)+", re.DOTALL)
 # A common table expression may precede a write: WITH x AS (...) DELETE FROM ... REPLACE( is a harmless function.

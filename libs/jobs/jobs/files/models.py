@@ -42,3 +42,8 @@ class JobFileChunk(Base):
     file_id: Mapped[UUID] = mapped_column(ForeignKey("job_files.id", ondelete="CASCADE"), primary_key=True)
     start_byte: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     data: Mapped[bytes] = mapped_column(LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql"))
+    """Empty where the piece is kept in a directory."""
+    sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32).with_variant(mysql.BINARY(32), "mysql"))
+    """Of the piece, wherever it is kept; pieces of older releases have none."""
+    piece: Mapped[str | None] = mapped_column(String(100))
+    """The name of the piece in the directory."""

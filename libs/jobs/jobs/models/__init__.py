@@ -4,6 +4,8 @@
 import jobs.files.models  # noqa: F401 - the metadata is complete once this package is imported
 from jobs.models.attempt import JobAttempt
 from jobs.models.base import Base
+from jobs.models.effect import JobEffect
 from jobs.models.job import Job
+from jobs.models.scheduled_run import ScheduledRun
 
-__all__ = ["Base", "Job", "JobAttempt"]
+__all__ = ["Base", "Job", "JobAttempt", "JobEffect", "ScheduledRun"]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobs.models.base import Base
@@ -17,6 +17,8 @@ class Job(Base):
         # The narrowest column first: written (owner_id, kind, key), MySQL would take it for the owner's list and sort.
         UniqueConstraint("idempotency_key", "kind", "owner_id"),
         Index(None, "owner_id", "id"),
+        # How many unfinished jobs an owner has. Not the owner first: MySQL would take it for the owner's list and sort.
+        Index(None, "state", "owner_id"),
         # What is due and not yet published is one range of this index, however long the published backlog is.
         Index(None, "state", "dispatched_at", "run_after"),
         Index(None, "state", "lease_until"),
@@ -41,6 +43,8 @@ class Job(Base):
     fence: Mapped[int] = mapped_column(BigInteger, default=0)
     """Grows with each claim; every write of a running job names the fence it was claimed with."""
     lease_until: Mapped[datetime | None]
+    claimed_at: Mapped[datetime | None]
+    """When the last attempt began."""
     worker: Mapped[str | None] = mapped_column(String(120))
     run_after: Mapped[datetime]
     deadline_at: Mapped[datetime | None]
@@ -56,3 +60,7 @@ class Job(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    redrive_count: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How often an operator gave it a new budget of attempts; when last, and who."""
+    redriven_at: Mapped[datetime | None]
+    redriven_by: Mapped[str | None] = mapped_column(String(120))
