@@ -187,7 +187,7 @@ def _activate_next(draft: Draft, alg: str) -> None:
 
 
 def _replace_refresh_key(draft: Draft, version: int) -> None:
-    pending = [key for key in draft.refresh if key.sign_from is None or key.sign_from > draft.now]
+    pending = [key for key in draft.keys.refresh if key.sign_from is None or key.sign_from > draft.now]
     if pending:
         draft.date(draft.refresh, pending[0], draft.now)
     else:
