@@ -1,4 +1,4 @@
-"""The contacts import as a job: the uploaded file in, contacts, counts and rejected rows out."""
+"""Import and export as jobs: the uploaded file in, contacts, counts and rejected rows out, and contacts as a file."""
 
 import gzip
 import io
@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from common.db import Database
+from contacts.exports import CONTACTS_EXPORT, ExportFormat, ExportPayload
 from contacts.imports import CONTACTS_IMPORT, ERRORS_FILE, ImportPayload
 from contacts.models import Contact
 from jobs.enqueue import enqueue
@@ -101,3 +102,55 @@ def test_a_file_that_is_gone_fails_readably(store: Store) -> None:
         session.commit()
     assert run(store, job.id) is Outcome.FAILED
     assert count(store) == 0
+
+
+def export(store: Store, file_format: str) -> UUID:
+    with store.database.write() as session:
+        payload = ExportPayload(format=ExportFormat(file_format))
+        job = enqueue(session, owner_id=store.owner_id, kind=CONTACTS_EXPORT, payload=payload)
+        session.commit()
+        return job.id
+
+
+def exported(store: Store, job_id: UUID, name: str) -> bytes:
+    with store.database.read() as session:
+        file = FileStore().find(session, job_id, name)
+    assert file is not None
+    assert file.owner_id == store.owner_id
+    data = b"".join(FileStore().read(store.database, file.id))
+    assert len(data) == file.size_bytes
+    return data
+
+
+@pytest.mark.parametrize("file_format", ["csv", "ndjson"])
+def test_contacts_become_a_file_that_an_import_takes_back(store: Store, file_format: str) -> None:
+    rows = b"".join(b'e%d,Zo\xc3\xab %d,"[""a"",""b""]"\n' % (n, n) for n in range(2500))
+    assert run(store, upload(store, b"external_id,name,tags\n" + rows)) is Outcome.SUCCEEDED
+    job_id = export(store, file_format)
+    assert run(store, job_id) is Outcome.SUCCEEDED
+    data = exported(store, job_id, f"contacts.{file_format}")
+    job = store.job(job_id)
+    assert job.result == {"format": file_format, "rows": 2500, "bytes": len(data)}
+    assert job.progress == {"done": 2500, "total": 2500, "unit": "contacts"}
+    again = upload(store, data, on_conflict="update")
+    assert run(store, again) is Outcome.SUCCEEDED
+    result = store.job(again).result
+    assert result is not None
+    assert (result["rows"], result["skipped"], result["ignored_columns"]) == (2500, 2500, [])
+
+
+def test_an_export_whose_worker_stops_at_every_chunk_is_written_as_in_one_go(store: Store) -> None:
+    assert run(store, upload(store, b"name\n" + b"".join(b"N%d\n" % n for n in range(3500)))) is Outcome.SUCCEEDED
+    whole, job_id = export(store, "csv"), export(store, "csv")
+    assert run(store, whole) is Outcome.SUCCEEDED
+    seen: list[int | None] = []
+    while store.job(job_id).state is not JobState.SUCCEEDED:
+        checks = iter([False, False, False, True])  # each chunk asks twice: one gets through, then the worker stops
+        runner = Runner(
+            Stores({"api": "unused"}, lambda url: store.of_worker), make_registry(), is_stopping=checks.__next__
+        )
+        runner.run("api", job_id)
+        progress = store.job(job_id).progress
+        seen.append(progress and progress["done"])
+    assert seen == [1000, 2000, 3000, 3500]
+    assert exported(store, job_id, "contacts.csv") == exported(store, whole, "contacts.csv")

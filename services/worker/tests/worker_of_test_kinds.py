@@ -1,4 +1,4 @@
-"""The worker's program with kinds that wait, crash and do not listen."""
+"""The worker's program with kinds besides its own that wait, crash and do not listen."""
 
 import os
 import signal
@@ -39,6 +39,7 @@ def ignore_everything(job: JobContext, payload: Numbers) -> None:
 
 
 tasks.KINDS = (
+    *tasks.KINDS,
     job_kind("count", 1, payload=Numbers)(count),
     job_kind("count-in-bulk", 1, payload=Numbers, queue="bulk")(count),
     job_kind("crash", 1, payload=Numbers)(crash),
