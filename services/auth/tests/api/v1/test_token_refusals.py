@@ -1,62 +1,21 @@
 """What the running service answers to tokens that are not right: 401, 400 or 403 as problems, never 500."""
 
-import hashlib
-import hmac
-import json
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from common.access import require
 from common.ids import new_id
 from common.jwt import SigningKey, StaticSigningKey, TokenIssuer
-from common.jwt.encoding import decode_base64url, encode_base64url
 from common.redprint import Redprint
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from common.testing.forgeries import FORGERIES, Forger
+from common.testing.serving import served, status_of_get
 from flask import Flask
 from flask.testing import FlaskClient
 
 INVALID = 'Bearer realm="redprint", error="invalid_token", error_description="The access token is not valid"'
 ME = "/api/v1/users/me"
-
-
-class Forger:
-    """Takes a genuine token apart and puts together others."""
-
-    def __init__(self, token: str, key: SigningKey) -> None:
-        self.token = token
-        self.key = key
-        header, payload, _ = token.split(".")
-        self.header: dict[str, Any] = json.loads(decode_base64url(header))
-        self.claims: dict[str, Any] = json.loads(decode_base64url(payload))
-
-    def sign(self, header: dict[str, Any] | None = None, claims: dict[str, Any] | None = None) -> str:
-        signing_input = self.signing_input(header or {}, claims or {})
-        return f"{signing_input}.{encode_base64url(self.key.sign(signing_input.encode()))}"
-
-    def signing_input(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
-        parts = (changed(self.header, header), changed(self.claims, claims))
-        return ".".join(encode_base64url(json.dumps(part).encode()) for part in parts)
-
-    def hs256_over_the_public_key(self) -> str:
-        public_key = self.key.verifying_key.public_key
-        pem = public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        signing_input = self.signing_input({"alg": "HS256"}, {})
-        return f"{signing_input}.{encode_base64url(hmac.digest(pem, signing_input.encode(), hashlib.sha256))}"
-
-    def edited(self) -> str:
-        header, _, signature = self.token.split(".")
-        payload = encode_base64url(json.dumps(self.claims | {"sub": str(new_id())}).encode())
-        return f"{header}.{payload}.{signature}"
-
-    def unknown_key(self) -> str:
-        key = SigningKey.of(ec.generate_private_key(ec.SECP256R1()))
-        return Forger(self.token, key).sign({"kid": key.kid})
-
-
-def changed(members: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in (members | changes).items() if value is not None}
 
 
 @pytest.fixture
@@ -71,34 +30,6 @@ def forger(app: Flask, own_key: SigningKey, clock: Any) -> Forger:
     scopes = {"contacts:read", "contacts:write"}
     token = issuer.issue(new_id(), audience="api", scopes=scopes, client_id="redprint", session_id=new_id())
     return Forger(token, own_key)
-
-
-FORGERIES: dict[str, Callable[[Forger], str]] = {
-    "A5 HS256 over the public key": Forger.hs256_over_the_public_key,
-    "A1 alg none": lambda forger: forger.signing_input({"alg": "none"}, {}) + ".",
-    "A2 alg none with a signature": lambda forger: forger.signing_input({"alg": "none"}, {}) + ".AAAA",
-    "A39 wrong aud": lambda forger: forger.sign(claims={"aud": "worker"}),
-    "A40 every aud": lambda forger: forger.sign(claims={"aud": ["api", "auth"]}),
-    "A38 wrong iss": lambda forger: forger.sign(claims={"iss": "https://evil.example"}),
-    "A31 wrong typ": lambda forger: forger.sign({"typ": "JWT"}),
-    "A31 no typ": lambda forger: forger.sign({"typ": None}),
-    "A36 no exp": lambda forger: forger.sign(claims={"exp": None}),
-    "A36 no sub": lambda forger: forger.sign(claims={"sub": None}),
-    "A46 expired": lambda forger: forger.sign(
-        claims={"iat": forger.claims["iat"] - 700, "exp": forger.claims["iat"] - 100}
-    ),
-    "A48 from the future": lambda forger: forger.sign(
-        claims={"iat": forger.claims["iat"] + 100, "exp": forger.claims["iat"] + 200}
-    ),
-    "A49 ten years": lambda forger: forger.sign(claims={"exp": forger.claims["iat"] + 315_360_000}),
-    "A13 edited payload": Forger.edited,
-    "A18 unknown kid": Forger.unknown_key,
-    "A9 no signature": lambda forger: forger.token.rpartition(".")[0],
-    "A59 too long": lambda forger: forger.token + "A" * 5000,
-    "A63 no token at all": lambda _: "",
-    "A63 bearer bearer": lambda forger: f"Bearer {forger.token}",
-    "garbage": lambda _: "!!!",
-}
 
 
 @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
@@ -148,16 +79,51 @@ def test_two_authorization_headers_are_refused_a65(
     client: FlaskClient, forger: Forger, assert_problem: Callable[..., Any]
 ) -> None:
     good = ("Authorization", f"Bearer {forger.token}")
-    for second in (good, ("Authorization", "Basic YTpi")):
+    for second in (good, ("Authorization", "Basic YTpi"), ("Authorization", "")):
         response = client.get(ME, headers=[good, second])
         assert_problem(response, 400, "invalid-request")
-        assert 'error="invalid_request"' in response.headers["WWW-Authenticate"]
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="redprint", error="invalid_request"'
+
+
+def test_a_server_hands_on_two_authorization_headers_so_that_they_are_seen_a65(
+    app: Flask, person: Any, forger: Forger
+) -> None:
+    good = f"Bearer {person.tokens()['access_token']}"
+    with served(app) as port:
+        assert status_of_get(port, ME, good) == 200
+        assert status_of_get(port, ME, good, good) == 400
+        assert status_of_get(port, ME, good, "Basic YTpi") == 400
+        assert status_of_get(port, ME, f"Bearer {forger.edited()}") == 401
+        assert status_of_get(port, ME) == 401
 
 
 def test_a_token_in_the_url_is_refused_a65(
+    client: FlaskClient, forger: Forger, as_bearer: Callable[..., Any], assert_problem: Callable[..., Any]
+) -> None:
+    for headers in ({}, as_bearer(forger.token)):
+        response = client.get(f"{ME}?access_token={forger.token}", headers=headers)
+        assert_problem(response, 400, "invalid-request")
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="redprint", error="invalid_request"'
+
+
+def test_a_token_in_a_form_is_no_credential_a65(
     client: FlaskClient, forger: Forger, assert_problem: Callable[..., Any]
 ) -> None:
-    assert_problem(client.get(f"{ME}?access_token={forger.token}"), 400, "invalid-request")
+    response = client.patch(ME, data={"access_token": forger.token})
+    assert_problem(response, 401, "authentication-required")
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="redprint"'
+
+
+def test_the_token_of_a_revoked_session_is_refused_as_any_other_a72(
+    person: Any, own_key: SigningKey, revocations: Any, assert_problem: Callable[..., Any]
+) -> None:
+    genuine = Forger(person.tokens()["access_token"], own_key)
+    assert person.me(genuine.token).status_code == 200
+    revocations.add([UUID(genuine.claims["sid"])])
+    for token in (genuine.token, genuine.sign()):
+        response = person.me(token)
+        assert_problem(response, 401, "invalid-token")
+        assert response.headers["WWW-Authenticate"] == INVALID
 
 
 def test_a_services_own_token_does_not_act_as_a_user_a42(
