@@ -64,7 +64,8 @@ class Attempt:
             return self._end(endings.of_error(error, self._budget()))
         limits = (kind.declaration.soft_limit, kind.declaration.hard_limit)
         with LeaseKeeper(self._database, self._lease, self._timing, limits, self._end_out_of_time) as keeper:
-            context = JobContext(self._database, self._job, lambda: self._check(keeper))
+            patience = self._timing.lease_seconds
+            context = JobContext(self._database, self._job, kind.declaration, lambda: self._check(keeper), patience)
             return self._end(self._call(kind, payload, context))
 
     def _check(self, keeper: LeaseKeeper) -> None:

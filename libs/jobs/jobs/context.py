@@ -4,17 +4,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from mimetypes import guess_type
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
-from common.db import Database
+from common.db import Database, run_write
+from common.db.sessions import WriteSession
+from common.errors import DomainError
 from sqlalchemy.orm import Session
 
-from jobs import transitions
-from jobs.errors import LeaseLost
+from jobs import effects, transitions
+from jobs.errors import EffectNotDeclared, LeaseLost, UnknownOutcome
 from jobs.files import FileStore
+from jobs.insist import insist
+from jobs.kinds import Declaration
 from jobs.models.job import Job
+from jobs.states import EffectState
 from jobs.transitions import Lease
+
+T = TypeVar("T")
 
 PROGRESS_PAUSE_SECONDS = 1.0
 
@@ -50,8 +57,13 @@ class JobContext:
     `checkpoint` is what the last committed chunk saved, None at the first start. `attempt` counts from 1.
     """
 
-    def __init__(self, database: Database, job: Job, check: Callable[[], None]) -> None:
-        """`check` raises JobInterrupted when the attempt has to end."""
+    def __init__(
+        self, database: Database, job: Job, kind: Declaration, check: Callable[[], None], patience_seconds: float = 30
+    ) -> None:
+        """`check` raises JobInterrupted when the attempt has to end.
+
+        What has to be written is tried for `patience_seconds` while the database is away.
+        """
         self.job_id = job.id
         self.owner_id = job.owner_id
         self.attempt = job.attempt
@@ -61,7 +73,9 @@ class JobContext:
         self._done = job.progress["done"] if job.progress else 0
         self._next_progress_at = 0.0
         self._database = database
+        self._kind = kind
         self._check = check
+        self._patience = patience_seconds
 
     def check(self) -> None:
         """Return at once while the job may go on; raises JobInterrupted (not an Exception) when it has to stop."""
@@ -108,6 +122,53 @@ class JobContext:
             if not transitions.save_progress(session, self._lease, shown, advanced=False):
                 raise LeaseLost
             session.commit()
+
+    def effect(self, step: str, act: Callable[[str], str | None]) -> str | None:
+        """Do something outside the database, and return what its receiver calls it (None where it has no name).
+
+        `act` gets the key to pass to the receiver, the same for every attempt, and returns the receiver's id. A step
+        that is known to have happened is not done again. Where an earlier attempt left it open, or `act` raises, it may
+        have happened: an "at_least_once" kind does it again, with the same key; an "at_most_once" kind ends as failed,
+        with the code unknown-outcome. A DomainError raised by `act` says that nothing happened.
+        Raises as `check()` does, LeaseLost, and EffectNotDeclared for kinds with effects="database".
+        """
+        if not 0 < len(step) <= effects.MAX_STEP_CHARACTERS:
+            raise ValueError(f"the name of a step has 1 to {effects.MAX_STEP_CHARACTERS} characters")
+        if self._kind.effects == "database":
+            raise EffectNotDeclared(self._kind.name)
+        self.check()
+        known = self._write(lambda session: effects.begin(session, self._lease, step))
+        if known and known.state is EffectState.DONE:
+            return known.external_id
+        is_once = self._kind.effects == "at_most_once"
+        if known and is_once:
+            raise UnknownOutcome(step)
+        external_id = self._act(step, act, is_once=is_once)
+        # It has happened, so whoever wants to know has to find it here, whatever the database does at the moment.
+        insist(
+            lambda: self._write(lambda session: effects.finish(session, self._lease, step, external_id)), self._patience
+        )
+        self.has_advanced = True
+        return external_id
+
+    def _act(self, step: str, act: Callable[[str], str | None], *, is_once: bool) -> str | None:
+        try:
+            return act(effects.effect_key(self.job_id, step))
+        except DomainError:
+            self._write(lambda session: effects.withdraw(session, self._lease, step))
+            raise
+        except Exception as error:
+            if is_once:
+                raise UnknownOutcome(step) from error
+            raise
+
+    def _write(self, work: Callable[[WriteSession], T]) -> T:
+        def write(session: WriteSession) -> T:
+            result = work(session)
+            session.commit()
+            return result
+
+        return run_write(self._database, write)
 
     def _guarded(self, session: Session, chunk: Chunk) -> bool:
         session.flush()

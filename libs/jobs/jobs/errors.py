@@ -45,6 +45,51 @@ class RetryJobLater(DomainError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class EffectNotDeclared(DomainError):
+    """The handler acts outside the database, and its kind says that it does not."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f'The kind {kind} declares effects="database", so it has none outside.')
+
+
+class UnknownOutcome(DomainError):
+    """An effect that must not be repeated may have happened: somebody has to look before the job goes on."""
+
+    code = "unknown-outcome"
+
+    def __init__(self, step: str) -> None:
+        super().__init__(f'Unknown outcome: nobody knows whether the step "{step}" happened. It is not repeated.')
+        self.step = step
+
+
+class JobNotRedrivable(DomainError):
+    """Only a job that failed or died is run again by an operator."""
+
+    code = "job-not-redrivable"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The job is {state}; only failed and dead jobs can be run again.")
+        self.state = state
+
+
+class OutcomeStillUnknown(DomainError):
+    """The job has an effect that nobody knows the end of, and the operator did not say what became of it."""
+
+    code = "outcome-still-unknown"
+
+    def __init__(self) -> None:
+        super().__init__("Find out whether the job's last effect happened, and say so: repeat it, or count it as done.")
+
+
+class TooManyJobs(DomainError):
+    """The owner has as many unfinished jobs as one may have."""
+
+    def __init__(self, limit: int, retry_after_seconds: float) -> None:
+        super().__init__(f"There are {limit} unfinished jobs already; wait until some have ended.")
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+
+
 class JobInterrupted(BaseException):
     """The run must end now. Not an Exception, so that no handler swallows it by `except Exception`."""
 

@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, Update, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, func, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from jobs.attempt_records import record_attempt
 from jobs.database_time import database_time
+from jobs.errors import UnknownOutcome
 from jobs.models.job import Job
 from jobs.states import JobState, Outcome
 
@@ -157,6 +158,25 @@ def fail_overdue(session: Session, job_id: UUID) -> bool:
     values = {"state": JobState.FAILED, "error": _OVERDUE, "finished_at": now}
     overdue = (Job.id == job_id, Job.state == JobState.QUEUED, Job.deadline_at <= now)
     return _happened(session, update(Job).where(*overdue).values(values))
+
+
+def redrive(session: Session, job_id: UUID, by: str, delay_seconds: float = 0, *, even_unknown: bool = False) -> bool:
+    """Queue a failed or dead job again with a new budget, from its checkpoint on; only an operator does that.
+
+    Refused where the outcome of an effect is unknown, unless `even_unknown`. A deadline that passed meanwhile, or a
+    cancel it did not get to see, belonged to the first run.
+    """
+    ended = Job.id == job_id, Job.state.in_([JobState.FAILED, JobState.DEAD])
+    known = () if even_unknown else (outcome_is_known(),)
+    fresh = {"attempt": 0, "crash_count": 0, "dispatched_at": None, "deadline_at": None, "cancel_requested_at": None}
+    queued = {"state": JobState.QUEUED, "run_after": database_time(delay_seconds), "finished_at": None}
+    record = {"redrive_count": Job.redrive_count + 1, "redriven_at": database_time(), "redriven_by": by}
+    return _happened(session, update(Job).where(*ended, *known).values(fresh | queued | record))
+
+
+def outcome_is_known() -> ColumnElement[bool]:
+    """Whether a failed job may be run again without asking what became of its last effect."""
+    return or_(Job.error.is_(None), Job.error["code"].as_string() != UnknownOutcome.code)
 
 
 def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:

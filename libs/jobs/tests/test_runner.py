@@ -190,6 +190,30 @@ def test_a_step_that_fails_leaves_nothing_behind(store: StoreHarness, run: Any) 
     assert (last_job(store).checkpoint, ledger(store)) == (None, b"")
 
 
+def test_progress_without_chunks_is_shown_and_written_at_most_once_a_second(store: StoreHarness, run: Any) -> None:
+    seen = []
+
+    def handler(job: JobContext, payload: Numbers) -> None:
+        for done in range(1, 100):
+            job.progress(done, 100, "pages")
+            seen.append(store.job(job.job_id).progress["done"])  # type: ignore[index] # written by the first call
+
+    started = time.monotonic()
+    assert run(handler) is Outcome.SUCCEEDED
+    assert last_job(store).progress["unit"] == "pages"
+    assert seen[0] == 1
+    assert len(set(seen)) <= 1 + (time.monotonic() - started)
+
+
+def test_a_zombie_shows_no_progress(store: StoreHarness, run: Any) -> None:
+    def handler(job: JobContext, payload: Numbers) -> None:
+        store.transition(transitions.release, transitions.Lease(job.job_id, 1))
+        job.progress(1, 2, "pages")
+
+    assert run(handler) is None
+    assert last_job(store).progress is None
+
+
 @pytest.mark.parametrize(("done", "crashes"), [(0, 2), (1, 0)])
 def test_only_a_step_that_comes_further_starts_a_new_count_of_crashes(
     store: StoreHarness, run: Any, done: int, crashes: int

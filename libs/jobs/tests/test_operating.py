@@ -1,0 +1,117 @@
+"""What an operator does: running dead jobs again, one or many, and cancelling anybody's."""
+
+from typing import Any
+
+import pytest
+from common.ids import new_id
+from jobs import transitions
+from jobs.errors import JobNotFound, JobNotRedrivable
+from jobs.models import Job
+from jobs.states import JobState
+from jobs.testing import StoreHarness
+from jobs.use_cases import operating
+
+ERROR = {"code": "handler-error", "message": "It broke."}
+
+
+def dead(store: StoreHarness, **options: Any) -> Any:
+    lease = store.start(**options)
+    assert store.transition(transitions.die, lease, ERROR)
+    return lease.job_id
+
+
+def redrive(store: StoreHarness, job_id: Any) -> Job:
+    with store.database.write() as session:
+        return operating.redrive_job(session, job_id, by="ann@example.org")
+
+
+@pytest.mark.parametrize("end", [transitions.die, transitions.fail])
+def test_a_job_that_ended_badly_gets_a_new_budget_and_keeps_its_checkpoint(store: StoreHarness, end: Any) -> None:
+    lease = store.start(deadline_seconds=3600)
+    saved = {"checkpoint": {"row": 7}, "crash_count": 2, "dispatched_at": store.job(lease.job_id).created_at}
+    store.transition(transitions.save_progress, lease, saved, advanced=False)
+    store.transition(end, lease, ERROR)
+    job = redrive(store, lease.job_id)
+    assert (job.state, job.attempt, job.crash_count, job.dispatched_at) == (JobState.QUEUED, 0, 0, None)
+    assert (job.checkpoint, job.deadline_at, job.finished_at) == ({"row": 7}, None, None)
+    assert (job.redrive_count, job.redriven_by) == (1, "ann@example.org")
+    assert job.redriven_at is not None
+    assert store.claim(lease.job_id) == transitions.Lease(lease.job_id, 2)
+    assert len(store.attempts(lease.job_id)) == 2
+
+
+def test_a_job_is_redriven_once_for_each_time_it_ended(store: StoreHarness) -> None:
+    job_id = dead(store)
+    redrive(store, job_id)
+    with pytest.raises(JobNotRedrivable, match="The job is queued"):
+        redrive(store, job_id)
+    lease = store.claim(job_id)
+    assert lease is not None
+    store.transition(transitions.die, lease, ERROR)
+    assert redrive(store, job_id).redrive_count == 2
+
+
+@pytest.mark.parametrize("end", ["succeed", "cancel", "run"])
+def test_no_other_job_is_redriven(store: StoreHarness, end: str) -> None:
+    lease = store.start()
+    if end == "succeed":
+        store.transition(transitions.succeed, lease, None)
+    elif end == "cancel":
+        store.transition(transitions.request_cancel, lease.job_id)
+        store.transition(transitions.stop_cancelled, lease)
+    with pytest.raises(JobNotRedrivable):
+        redrive(store, lease.job_id)
+
+
+def test_a_job_that_is_not_there_is_neither_redriven_nor_cancelled(store: StoreHarness) -> None:
+    with pytest.raises(JobNotFound):
+        redrive(store, new_id())
+    with store.database.write() as session, pytest.raises(JobNotFound):
+        operating.cancel_any_job(session, new_id(), by="ann")
+
+
+def test_many_become_due_one_after_the_other(store: StoreHarness) -> None:
+    jobs = [dead(store) for _ in range(5)]
+    failed = store.start(kind="letters")
+    store.transition(transitions.fail, failed, ERROR)
+    assert operating.redrive_jobs(store.database, by="ann", per_second=2) == 5
+    rows = [store.job(job_id) for job_id in jobs]
+    assert [job.state for job in rows] == [JobState.QUEUED] * 5
+    gaps = [(job.run_after - rows[0].run_after).total_seconds() for job in rows]
+    assert gaps == pytest.approx([0, 0.5, 1, 1.5, 2], abs=0.3)
+    assert store.job(failed.job_id).state is JobState.FAILED
+
+
+def test_many_are_chosen_by_kind_state_and_error_and_limited(store: StoreHarness) -> None:
+    for kind in ("numbers", "letters"):
+        for _ in range(3):
+            dead(store, kind=kind)
+    again = operating.redrive_jobs
+    assert again(store.database, by="ann", state=JobState.FAILED) == 0
+    assert again(store.database, by="ann", error_code="worker-crashed") == 0
+    assert again(store.database, by="ann", kind="letters", limit=2) == 2
+    assert again(store.database, by="ann", kind="letters", error_code="handler-error") == 1
+    assert again(store.database, by="ann", kind="letters") == 0
+
+
+def test_many_leave_out_those_with_an_unknown_outcome(store: StoreHarness) -> None:
+    lease = store.start()
+    store.transition(transitions.fail, lease, {"code": "unknown-outcome", "message": "?"})
+    assert operating.redrive_jobs(store.database, by="ann", state=JobState.FAILED) == 0
+
+
+def test_more_than_a_batch_is_redriven(store: StoreHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operating, "REDRIVE_BATCH", 2)
+    for _ in range(5):
+        dead(store)
+    assert operating.redrive_jobs(store.database, by="ann", per_second=1000) == 5
+
+
+def test_an_operator_cancels_anybody_s_job(store: StoreHarness) -> None:
+    queued, running = store.enqueue(), store.start().job_id
+    with store.database.write() as session:
+        assert operating.cancel_any_job(session, queued, by="ann").state is JobState.CANCELLED
+    with store.database.write() as session:
+        assert operating.cancel_any_job(session, running, by="ann").cancel_requested_at is not None
+    with store.database.write() as session:
+        assert operating.cancel_any_job(session, queued, by="ann").state is JobState.CANCELLED
