@@ -1,6 +1,7 @@
 """What an operator can do with the jobs of a store, whoever owns them. Each change is logged with who made it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -69,7 +70,7 @@ def redrive_jobs(
     done = 0
     while done < limit:
         count = min(REDRIVE_BATCH, limit - done)
-        batch = _redrive_batch(database, wanted, by, count, lambda nth, before=done: (before + nth) / per_second)
+        batch = _redrive_batch(database, wanted, by, count, partial(_delay, done, per_second))
         if not batch:
             break
         done += batch
@@ -93,6 +94,10 @@ def _locked(session: Session, job_id: UUID) -> Job:
     if job is None:
         raise JobNotFound
     return job
+
+
+def _delay(before: int, per_second: float, nth: int) -> float:
+    return (before + nth) / per_second
 
 
 def _redrive_batch(
