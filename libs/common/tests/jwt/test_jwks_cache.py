@@ -13,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from common.jwt import JWKSCache, SigningKey, TokenInvalid, TokenVerifier, jwks_cache, jwks_document
+from common.jwt import JWKSCache, KeyPolicyError, SigningKey, TokenInvalid, TokenVerifier, jwks_cache, jwks_document
 from common.jwt.jwks_fetch import Fetched
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 UNKNOWN_KID = "A" * 43
@@ -101,6 +102,13 @@ def seconds_for(call: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
+def await_hits(issuer: Issuer, hits: int) -> None:
+    deadline = time.monotonic() + 10
+    while issuer.hits < hits and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert issuer.hits >= hits
+
+
 def test_the_keys_are_there_after_warming(make_cache: Callable[..., JWKSCache], mint: Any) -> None:
     cache = make_cache()
     assert not cache.is_loaded
@@ -173,6 +181,153 @@ def test_while_the_issuer_hangs_known_kids_are_instant_and_unknown_ones_wait_hal
     assert sum(wait > 0.4 for wait in waits) <= 8  # later ones do not wait for a fetch already half a second old
     assert issuer.hits == 2
     assert seconds_for(lambda: cache.get(mint.key.kid)) < 0.4
+
+
+def test_while_the_issuer_hangs_a_thousand_random_kids_cause_one_fetch_and_leave_known_ones_alone_a26(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    passed = 0.0
+    cache = make_cache(monotonic=lambda: time.monotonic() + passed)
+    cache.warm()
+    passed = 10.0
+    issuer.hold = threading.Event()
+    begun = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        unknown = pool.map(cache.get, (f"{number:043}" for number in range(1000)))
+        known = [seconds_for(lambda: cache.get(mint.key.kid)) for _ in range(100)]
+        assert set(unknown) == {None}
+    assert max(known) < 0.4
+    assert time.monotonic() - begun < 5  # half a second for the eight at the front, and nothing for all others
+    assert issuer.hits == 2
+
+
+@pytest.mark.parametrize("kid", ["", "A" * 42, "A" * 44, "../../etc/passwd", "A" * 100_000])
+def test_what_is_no_thumbprint_is_never_asked_for(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, kid: str
+) -> None:
+    cache = make_cache(refetch_seconds=0)
+    cache.warm()
+    assert cache.get(kid) is None
+    assert issuer.hits == 1
+
+
+def test_a_kid_the_issuer_denied_waits_for_no_refresh_that_others_started(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    passed = 0.0
+    cache = make_cache(monotonic=lambda: time.monotonic() + passed)
+    cache.warm()
+    passed = 10.0
+    assert cache.get(UNKNOWN_KID) is None
+    issuer.hold = threading.Event()
+    cache.refresh_soon()
+    await_hits(issuer, 3)
+    assert seconds_for(lambda: cache.get(UNKNOWN_KID)) < 0.4
+    assert seconds_for(lambda: cache.get("B" * 43)) > 0.2  # what is not known to be unknown waits
+    passed = 25.0
+    assert seconds_for(lambda: cache.get(UNKNOWN_KID)) < 0.4  # the refresh began too long ago to be waited for
+
+
+def test_denied_kids_take_no_more_than_a_bounded_memory(make_cache: Callable[..., JWKSCache], issuer: Issuer) -> None:
+    cache = make_cache()
+    cache.warm()
+    for number in range(3000):
+        cache._remember_unknown(f"{number:043}", 1e9)
+    assert len(cache._unknown_kids) <= jwks_cache.MAX_UNKNOWN_KIDS
+    issuer.etag = None
+    assert cache.refresh()
+    assert not cache._unknown_kids  # another set may hold them
+
+
+def test_a_hint_brings_a_new_key_within_about_a_second(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    cache = make_cache()
+    cache.warm()
+    issuer.publish(mint.foreign_key)
+    cache.refresh_soon()
+    await_hits(issuer, 2)
+    deadline = time.monotonic() + 5
+    while cache.get(mint.foreign_key.kid) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert cache.get(mint.foreign_key.kid)
+    assert cache.get(mint.key.kid) is None
+    assert issuer.hits == 2
+
+
+def test_many_hints_are_one_request_a_second_and_never_wait(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer
+) -> None:
+    cache = make_cache()
+    cache.warm()
+    begun = time.monotonic()
+    issuer.hold = threading.Event()
+    for _ in range(60):
+        assert seconds_for(cache.refresh_soon) < 0.4
+        time.sleep(0.02)
+    issuer.hold.set()
+    await_hits(issuer, 3)  # what was hinted at during a request may not be in its answer
+    assert issuer.hits <= 1 + (time.monotonic() - begun) / jwks_cache.HINT_SECONDS
+
+
+def test_a_hint_before_the_first_use_asks_for_nothing(make_cache: Callable[..., JWKSCache], issuer: Issuer) -> None:
+    cache = make_cache()
+    cache.refresh_soon()
+    assert "jwks-refresher" not in [thread.name for thread in threading.enumerate()]
+    assert cache.warm()
+    assert issuer.hits == 1
+
+
+def test_a_bundled_set_serves_until_the_issuer_answers(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    bundled, issuer.status = issuer.body, 503
+    cache = make_cache(bundled=bundled)
+    assert cache.is_loaded
+    assert cache.warm(timeout_seconds=0)
+    assert not cache.refresh()
+    assert cache.get(mint.key.kid) == mint.key.verifying_key
+    issuer.status = 200
+    issuer.publish(mint.foreign_key)
+    assert cache.refresh()
+    assert cache.get(mint.key.kid) is None
+
+
+def test_a_bundled_set_is_stale_after_a_day_like_any_other(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    now = 1000.0
+    cache = make_cache(monotonic=lambda: now, bundled=issuer.body)
+    issuer.status = 503
+    now += 24 * 3600 + 1
+    assert not cache.refresh()
+    assert cache.get(mint.key.kid) is None
+
+
+def test_a_bundled_set_meets_the_key_policy(make_cache: Callable[..., JWKSCache]) -> None:
+    with pytest.raises(KeyPolicyError):
+        make_cache(bundled=b'{"keys": [{"kty": "oct", "k": "AAAA"}]}')
+
+
+def test_requests_are_counted_and_the_last_confirmation_is_dated(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer
+) -> None:
+    def counted() -> list[float]:
+        names = ("loaded", "unchanged", "failed")
+        return [REGISTRY.get_sample_value("jwks_refreshes_total", {"outcome": name}) or 0 for name in names]
+
+    cache = make_cache()
+    before = counted()
+    assert REGISTRY.get_sample_value("jwks_confirmed_timestamp_seconds", {"url": issuer.url}) is None
+    cache.warm()
+    assert cache.refresh()
+    confirmed_at = REGISTRY.get_sample_value("jwks_confirmed_timestamp_seconds", {"url": issuer.url})
+    issuer.status, issuer.etag = 503, None
+    assert not cache.refresh()
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [1, 1, 1]
+    assert confirmed_at is not None
+    assert abs(time.time() - confirmed_at) < 60
+    assert REGISTRY.get_sample_value("jwks_confirmed_timestamp_seconds", {"url": issuer.url}) == confirmed_at
 
 
 def test_a_new_key_is_found_by_the_first_token_that_names_it(
