@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from redis import Redis
+from redis import ConnectionError, Redis  # noqa: A004 - its name there
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool, parse_url
 from redis.retry import Retry
@@ -20,7 +20,8 @@ def connect(url: str, *, timeout_seconds: float, retries: int = 0) -> "Redis":
         "decode_responses": True,
         "protocol": 2,  # newer ones begin with commands our user on the server may not give
         "socket_timeout": timeout_seconds,
-        "retry": Retry(NoBackoff(), retries),
+        # Not after a timeout: who waited so long has waited enough.
+        "retry": Retry(NoBackoff(), retries, supported_errors=(ConnectionError,)),
     }
     if not url.startswith("unix://"):
         options |= {"socket_connect_timeout": min(CONNECT_TIMEOUT_SECONDS, timeout_seconds), "socket_keepalive": True}

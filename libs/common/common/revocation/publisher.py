@@ -20,6 +20,7 @@ from common.revocation.stream import (
     WINDOW_SECONDS,
     Fields,
     event_entry,
+    milliseconds_of,
     session_entry,
 )
 
@@ -112,5 +113,5 @@ def _append_batch(client: "Redis", batch: list[Fields]) -> None:
         pipeline.xadd(STREAM, fields)  # type: ignore[arg-type] # a dict of more types than text, says the library
     *_, newest = cast("list[str]", pipeline.execute())
     # By the server's clock, which is in its ids: a publisher whose clock is ahead would trim what is still needed.
-    oldest_ms = int(newest.partition("-")[0]) - WINDOW_SECONDS * 1000
+    oldest_ms = milliseconds_of(newest) - WINDOW_SECONDS * 1000
     client.xtrim(STREAM, minid=str(max(0, oldest_ms)), approximate=True)

@@ -72,8 +72,10 @@ class StreamReader:
 
     def read(self, client: "Redis") -> Batch:
         """Return what is new; at the end of the stream wait for it as long as this reader blocks. Raises RedisError."""
+        previous = self._position
         entries = self._next_entries(client)
-        epoch, is_intact = self._examine(client)
+        epoch, is_previous_there = self._examine(client, previous)
+        is_intact = is_previous_there or _was_trimmed(previous, self._position)
         lost_data = not is_intact or (self.epoch is not None and epoch != self.epoch)
         if lost_data or epoch != self.epoch:
             self._begin_again(epoch)
@@ -96,12 +98,12 @@ class StreamReader:
         self.at_end = len(entries) < BATCH
         return entries
 
-    def _examine(self, client: "Redis") -> tuple[str | None, bool]:
-        """Return the epoch, and whether the entry read last is there still."""
+    def _examine(self, client: "Redis", previous: str) -> tuple[str | None, bool]:
+        """Return the epoch, and whether the entry this look began behind is there still."""
         pipeline = client.pipeline(transaction=False)
         pipeline.get(EPOCH)
-        if self._position != _START:
-            pipeline.xrange(STREAM, self._position, self._position)
+        if previous != _START:
+            pipeline.xrange(STREAM, previous, previous)
         epoch, *found = pipeline.execute()
         return epoch, found != [[]]
 
@@ -110,6 +112,16 @@ class StreamReader:
         self.generation += 1
         self._position = _START
         self.at_end = False
+
+
+def _was_trimmed(entry_id: str, newest_id: str) -> bool:
+    """Whether an entry is gone because it was too old when the newest one came."""
+    return milliseconds_of(newest_id) - milliseconds_of(entry_id) >= WINDOW_SECONDS * 1000
+
+
+def milliseconds_of(entry_id: str) -> int:
+    """Return when an entry was added, by the server's clock, in milliseconds since 1970."""
+    return int(entry_id.partition("-")[0])
 
 
 def _parse(entries: Iterable[Fields], lost_data: bool) -> Batch:
