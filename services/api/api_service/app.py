@@ -31,7 +31,7 @@ def create_app(
     )
     checks = {"database": lambda: schema_is_current(database, "api_service")}
     if keys is None:
-        keys = cache = JWKSCache(settings.auth_jwks_url)
+        keys = cache = JWKSCache(settings.auth_jwks_url, bundled=_read_bundled_keys(settings))
         # Ready before the first keys are here, it would answer 401 to good tokens.
         checks["keys"] = lambda: cache.is_loaded
     if revocations is None:
@@ -54,6 +54,12 @@ def create_app(
         on_worker_start(app, keys.warm)
         on_worker_stop(app, keys.close)
     if isinstance(revocations, RevokedSessions):
+        if isinstance(keys, JWKSCache):
+            revocations.on_keys_changed(keys.refresh_soon)
         on_worker_start(app, revocations.start)
         on_worker_stop(app, revocations.stop)
     return app
+
+
+def _read_bundled_keys(settings: APISettings) -> bytes | None:
+    return None if settings.auth_jwks_file is None else settings.auth_jwks_file.read_bytes()

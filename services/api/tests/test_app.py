@@ -1,5 +1,6 @@
 """The service as a whole: its settings, its start, its probes."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from api_service.config import APISettings
 from common.config import ConfigError, load_settings
 from common.db import Database
 from common.ids import new_id
+from common.jwt import JWKSCache, SigningKey, jwks_document
 from common.testing.tokens import TokenFor
 from common.web.lifecycle import stop_worker
 from flask import Flask
@@ -93,6 +95,46 @@ def test_no_token_is_accepted_while_the_keys_cannot_be_fetched(
     assert (not_ready.status_code, not_ready.get_json()["code"]) == (503, "not-ready")
     assert "keys" in not_ready.get_json()["detail"]
     stop_worker(app)
+
+
+@pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
+def test_a_bundled_key_set_lets_the_service_start_while_auth_is_away(
+    database: Database, token_for: TokenFor, signing_key: SigningKey, free_port: Callable[[], int], tmp_path: Path
+) -> None:
+    (tmp_path / "jwks.json").write_text(json.dumps(jwks_document([signing_key])))
+    settings = load_settings(
+        APISettings,
+        {
+            "APP_ENV": "testing",
+            "DATABASE_URL": database.url.render_as_string(hide_password=False),
+            "AUTH_ISSUER": "http://127.0.0.1:8001",
+            "AUTH_JWKS_URL": f"http://127.0.0.1:{free_port()}/jwks.json",
+            "AUTH_JWKS_FILE": str(tmp_path / "jwks.json"),
+        },
+    )
+    app = create_app(settings)
+    headers = {"Authorization": f"Bearer {token_for(new_id())}"}
+    assert app.test_client().get("/api/v1/contacts", headers=headers).status_code == 200
+    assert app.test_client().get("/readyz").status_code == 200
+    stop_worker(app)
+
+
+def test_a_bundled_key_set_that_cannot_be_used_is_a_problem_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "jwks.json").write_text('{"keys": [{"kty": "oct", "k": "AAAA"}]}')
+    for name, reason in (("jwks.json", "private or symmetric"), ("absent.json", "cannot be read")):
+        with pytest.raises(ConfigError, match=rf"AUTH_JWKS_FILE.*{reason}"):
+            load_settings(APISettings, {**PRODUCTION, "AUTH_JWKS_FILE": str(tmp_path / name)})
+
+
+def test_news_of_changed_keys_makes_the_service_ask_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Callable[[], object]] = []
+    monkeypatch.setattr("common.revocation.RevokedSessions.on_keys_changed", lambda _, callback: heard.append(callback))
+    hints: list[JWKSCache] = []
+    monkeypatch.setattr(JWKSCache, "refresh_soon", lambda cache: hints.append(cache))
+    create_app(load_settings(APISettings, {"APP_ENV": "testing", "DATABASE_URL": f"sqlite:///{tmp_path}/x.db"}))
+    for callback in heard:
+        callback()
+    assert len(hints) == 1
 
 
 @pytest.mark.parametrize("url", ["", "auth.auth.svc", "ftp://auth/jwks.json", "http://auth:port/jwks.json"])

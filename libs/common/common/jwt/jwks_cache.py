@@ -89,8 +89,10 @@ class JWKSCache:
     def refresh_soon(self) -> None:
         """Take a hint that the keys changed: ask within about a second, once per second at most. Never waits."""
         with self._changed:
-            self._hinted_at = self._monotonic()
-            self._hint_pause_seconds = random.uniform(0, HINT_SPREAD_SECONDS)  # noqa: S311 - spreads load, guards nothing
+            if self._hint_due_at < math.inf:
+                return  # many hints must not put off the request they are for
+            spread_seconds = random.uniform(0, HINT_SPREAD_SECONDS)  # noqa: S311 - guards nothing
+            self._hint_due_at = max(self._monotonic() + spread_seconds, self._refresh_begun_at + HINT_SECONDS)
             self._changed.notify_all()
 
     def warm(self, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
@@ -196,10 +198,9 @@ class JWKSCache:
         self._attempts = 0
         self._successes = 0
         self._unknown_kids: dict[str, float] = {}
-        self._hinted_at: float | None = None
-        self._hint_pause_seconds = 0.0
+        self._hint_due_at: float = math.inf
         self._is_refreshing = False
-        self._refresh_begun_at = 0.0
+        self._refresh_begun_at: float = 0.0
         self._refresh_allowed_at = 0.0
 
     def _start_thread(self) -> None:
@@ -215,7 +216,7 @@ class JWKSCache:
         """Mark a refresh as under way and wake the thread; call with the lock held."""
         self._is_refreshing = True
         self._refresh_begun_at = self._monotonic()
-        self._hinted_at = None
+        self._hint_due_at = math.inf
         self._refresh_allowed_at = self._refresh_begun_at + self._refetch_seconds
         self._changed.notify_all()
 
@@ -232,17 +233,12 @@ class JWKSCache:
         with self._changed:
             due_at = self._monotonic() + self._pause_seconds()
             while not self._is_refreshing and not self._is_closed:
-                left_seconds = min(due_at, self._hint_due_at()) - self._monotonic()
+                left_seconds = min(due_at, self._hint_due_at) - self._monotonic()
                 if left_seconds <= 0:
                     self._begin_refresh()
                 else:
                     self._changed.wait(left_seconds)
             return not self._is_closed
-
-    def _hint_due_at(self) -> float:
-        if self._hinted_at is None:
-            return math.inf
-        return max(self._hinted_at + self._hint_pause_seconds, self._refresh_begun_at + HINT_SECONDS)
 
     def _pause_seconds(self) -> float:
         pause = self._refresh_seconds if self.is_loaded else FIRST_LOAD_RETRY_SECONDS

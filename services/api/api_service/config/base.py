@@ -1,8 +1,10 @@
 """What the api service knows beyond what every web service does, with the defaults of all environments."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from common.config import DatabaseSettings, StateSettings, WebSettings
+from common.jwt.jwks import parse_jwks
 from common.jwt.jwks_fetch import check_url
 from pydantic import Field, field_validator
 
@@ -15,6 +17,7 @@ class APISettings(WebSettings, DatabaseSettings, StateSettings):
     development_only: ClassVar[frozenset[str]] = frozenset({"auth_jwks_url"})
 
     auth_jwks_url: str
+    auth_jwks_file: Path | None = None
     import_max_bytes: int = Field(default=100 * MIB, ge=1024)
 
     @field_validator("auth_jwks_url")
@@ -23,3 +26,14 @@ class APISettings(WebSettings, DatabaseSettings, StateSettings):
         """Beside all other problems, not as a traceback of the cache that would fetch it."""
         check_url(url)
         return url
+
+    @field_validator("auth_jwks_file")
+    @classmethod
+    def _check_jwks_file(cls, path: Path | None) -> Path | None:
+        """As above. It is read again when the application is made."""
+        if path is not None:
+            try:
+                parse_jwks(path.read_bytes())
+            except OSError as error:
+                raise ValueError(f"cannot be read: {error.strerror}") from error
+        return path
