@@ -45,14 +45,14 @@ class Client:
     def __init__(self, auth_url: str, api_url: str) -> None:
         account = new_account(auth_url)
         body = {"email": account.email, "password": account.password}
-        _expect(202, send(Request("POST", f"{auth_url}/api/v1/auth/register", body=body)))
+        expect(202, send(Request("POST", f"{auth_url}/api/v1/auth/register", body=body)))
         self._login = account.login()
         self.api_url = api_url
         self.token = self.log_in()
 
     def log_in(self) -> str:
         """Return a new access token."""
-        return str(_expect(200, send(self._login)).json()["access_token"])
+        return str(expect(200, send(self._login)).json()["access_token"])
 
     def get(self, path: str) -> Response:
         """Return the answer of the api to that path."""
@@ -61,11 +61,11 @@ class Client:
     def import_file(self, file: Path) -> str:
         """Upload the file and return the job's path."""
         request = Request("POST", f"{self.api_url}/api/v1/contacts/imports", token=self.token, upload={"file": file})
-        return _expect(202, send(request)).headers["location"]
+        return expect(202, send(request)).headers["location"]
 
     def job(self, path: str) -> dict[str, Any]:
         """Return the job as the api shows it."""
-        found: dict[str, Any] = _expect(200, self.get(path)).json()
+        found: dict[str, Any] = expect(200, self.get(path)).json()
         return found
 
     def wait_for_job(
@@ -94,7 +94,8 @@ class Client:
         return job
 
 
-def _expect(status: int, response: Response) -> Response:
+def expect(status: int, response: Response) -> Response:
+    """Return the response if it has this status; raise Unexpected with what it says if not."""
     if response.status != status:
         raise Unexpected(f"{response.status} instead of {status}: {response.content.decode(errors='replace')}")
     return response
@@ -131,6 +132,16 @@ class LiveStack:
         """Start everything and wait until it answers."""
         for service in self.stack.services():
             self.start(service)
+        self.wait_until_ready()
+
+    def start_web(self) -> None:
+        """Start auth and api alone and wait until they answer."""
+        self.start(self.stack.auth())
+        self.start(self.stack.api())
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until auth and api say that they are ready."""
         for url in (self.stack.auth_url, self.stack.api_url):
             if not wait_for(f"{url}/readyz", 60, Event()):
                 raise Unexpected(f"{url} is not ready: {self.log('auth')}{self.log('api')}")

@@ -41,9 +41,18 @@ class Response:
 def send(request: Request, timeout_seconds: float = 30) -> Response:
     """Make the call. Raises OSError when nobody answers."""
     address = urlsplit(request.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=timeout_seconds)
+    try:
+        return send_over(connection, request)
+    finally:
+        connection.close()
+
+
+def send_over(connection: http.client.HTTPConnection, request: Request) -> Response:
+    """Make the call over a connection, which stays open. Raises OSError when nobody answers."""
+    address = urlsplit(request.url)
     target = address.path + (f"?{address.query}" if address.query else "")
     headers, body = _encode(request)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=timeout_seconds)
     try:
         connection.request(request.method, target, body, headers)
         answer = connection.getresponse()
@@ -51,8 +60,6 @@ def send(request: Request, timeout_seconds: float = 30) -> Response:
         return Response(answer.status, names, answer.read())
     except http.client.HTTPException as error:
         raise ConnectionError(f"{request.url} answered no HTTP: {error!r}") from error
-    finally:
-        connection.close()
 
 
 def curl(request: Request) -> str:
