@@ -1,5 +1,5 @@
 import pytest
-from common.access import Access, current_principal, public, require, user
+from common.access import Access, authenticated, current_principal, public, require, user
 from flask import Flask
 
 
@@ -8,6 +8,12 @@ def test_the_three_rules_differ() -> None:
     assert user == Access(authenticated=True)
     assert require("a:read", "a:write") == Access(authenticated=True, scopes=frozenset({"a:read", "a:write"}))
     assert require("a:read", audience="auth").audience == "auth"
+
+
+def test_a_rule_goes_on_without_news_of_revocations_unless_it_says_strict() -> None:
+    assert {rule.revocation for rule in (public, user, authenticated(), require("a:read"))} == {"bounded"}
+    assert authenticated(revocation="strict") == Access(authenticated=True, revocation="strict")
+    assert require("a:read", revocation="strict").revocation == "strict"
 
 
 def test_requiring_nothing_is_refused() -> None:
