@@ -130,7 +130,11 @@ def test_news_of_changed_keys_makes_the_service_ask_for_them(tmp_path: Path, mon
     heard: list[Callable[[], object]] = []
     monkeypatch.setattr("common.revocation.RevokedSessions.on_keys_changed", lambda _, callback: heard.append(callback))
     hints: list[JWKSCache] = []
-    monkeypatch.setattr(JWKSCache, "refresh_soon", lambda cache: hints.append(cache))
+
+    def note(cache: JWKSCache) -> None:
+        hints.append(cache)
+
+    monkeypatch.setattr(JWKSCache, "refresh_soon", note)
     create_app(load_settings(APISettings, {"APP_ENV": "testing", "DATABASE_URL": f"sqlite:///{tmp_path}/x.db"}))
     for callback in heard:
         callback()

@@ -54,6 +54,9 @@ class JWKSCache:
     the issuer has answered; raises KeyPolicyError if it is none.
     """
 
+    _hint_due_at: float
+    _refresh_begun_at: float
+
     def __init__(
         self,
         url: str,
@@ -198,9 +201,9 @@ class JWKSCache:
         self._attempts = 0
         self._successes = 0
         self._unknown_kids: dict[str, float] = {}
-        self._hint_due_at: float = math.inf
+        self._hint_due_at = math.inf
         self._is_refreshing = False
-        self._refresh_begun_at: float = 0.0
+        self._refresh_begun_at = 0.0
         self._refresh_allowed_at = 0.0
 
     def _start_thread(self) -> None:
