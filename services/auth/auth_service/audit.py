@@ -92,6 +92,11 @@ def _log_committed(session: DatabaseSession) -> None:
         log.log(level, row["event"], **_fields_of(row))
 
 
+@database_events.listens_for(WriteSession, "after_rollback")
+def _forget_rolled_back(session: DatabaseSession) -> None:
+    session.info.pop(_PENDING, None)
+
+
 def _fields_of(row: dict[str, object]) -> dict[str, str]:
     """The row as fields of a line, which has a name, a time and a service of its own."""
     own = {"event", "at", "service"}

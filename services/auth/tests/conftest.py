@@ -9,14 +9,17 @@ from uuid import UUID
 import pytest
 from auth_service.app import create_app
 from auth_service.config import AuthSettings
+from auth_service.dependencies import Publisher
 from auth_service.keys import KeyDirectory, changes
 from auth_service.models import AuditEvent, Session
+from auth_service.scopes import AUDIENCES
 from common.config import load_settings
 from common.db import Database
 from common.ids import new_id
-from common.jwt import SigningKey
+from common.jwt import Claims, SigningKey, StaticKeys, TokenVerifier
 from common.testing.clock import SettableClock
 from common.testing.revocations import RevocationsByHand
+from common.testing.tokens import TEST_ISSUER
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -151,9 +154,10 @@ def make_person() -> Callable[[FlaskClient], Person]:
 
 @dataclass
 class Bulletin:
-    """Stands in for the publisher, and remembers what it was given and whether the database knew of it by then."""
+    """Stands before the publisher, and remembers what it was given and whether the database knew of it by then."""
 
     database: Database
+    publisher: Publisher
     session_ids: list[UUID] = field(default_factory=list)
     were_ended: list[bool] = field(default_factory=list)
 
@@ -163,15 +167,23 @@ class Bulletin:
             ended = select(Session.revoked_at.is_not(None)).where(Session.id.in_(session_ids))
             self.were_ended += session.scalars(ended)
         self.session_ids += session_ids
+        self.publisher.publish(session_ids)
 
 
 @pytest.fixture
 def bulletin(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Bulletin:
     """What the application publishes from now on."""
     deps = app.extensions["auth_dependencies"]
-    bulletin = Bulletin(deps.database)
+    bulletin = Bulletin(deps.database, deps.publisher)
     monkeypatch.setitem(app.extensions, "auth_dependencies", replace(deps, publisher=bulletin))
     return bulletin
+
+
+@pytest.fixture
+def own_claims(own_key: SigningKey, clock: SettableClock) -> Callable[[str], Claims]:
+    """Reads an access token of the service, whatever has become of its session."""
+    keys = StaticKeys([own_key.verifying_key])
+    return lambda token: TokenVerifier(keys, TEST_ISSUER, AUDIENCES, clock).verify(token)
 
 
 @pytest.fixture

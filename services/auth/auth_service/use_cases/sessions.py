@@ -60,9 +60,9 @@ def list_sessions(
     return shown, LastUse(shown[-1].last_used_at, shown[-1].id) if len(rows) > limit else None
 
 
-def log_out(deps: Dependencies, client: Client, *, user_id: UUID, session_id: UUID, jti: str) -> None:
+def log_out(deps: Dependencies, client: Client, *, user_id: UUID, session_id: UUID, client_id: str, jti: str) -> None:
     """End the session that an access token, known by its `jti`, has proven to be the user's."""
-    end_and_publish(deps, client, Ending(session_id, user_id, LOGGED_OUT, jti=jti))
+    end_and_publish(deps, client, Ending(session_id, user_id, LOGGED_OUT, client_id=client_id, jti=jti))
 
 
 def log_out_with_refresh_token(deps: Dependencies, client: Client, refresh_token: str) -> None:

@@ -57,7 +57,12 @@ def log_out(body: Logout | None) -> None:
     if principal.session_id is None:
         raise InvalidToken  # nothing of ours: it names no session that could end
     use_cases.sessions.log_out(
-        deps, client, user_id=principal.user_id, session_id=principal.session_id, jti=principal.claims.jti
+        deps,
+        client,
+        user_id=principal.user_id,
+        session_id=principal.session_id,
+        client_id=principal.client_id,
+        jti=principal.claims.jti,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from hashlib import sha256
+from dataclasses import replace
 from threading import BoundedSemaphore, Event, Semaphore
 from typing import Any
 from uuid import UUID
@@ -12,8 +12,11 @@ import argon2
 import pytest
 from auth_service.hashing import BoundedHasher
 from auth_service.models import Session, User
+from auth_service.refresh_tokens import derive_refresh_token
+from common.db import Database
 from common.jwt import SigningKey, StaticKeys, TokenVerifier
 from common.jwt.encoding import decode_base64url
+from common.testing.statements import statements
 from flask import Flask
 from sqlalchemy import select, update
 
@@ -81,13 +84,41 @@ def test_a_token_for_auth_itself_carries_none_of_the_apis_scopes(person: Any, ow
     assert person.me(body["access_token"]).status_code == 200
 
 
-def test_only_a_hash_of_the_refresh_token_is_stored(person: Any, app: Flask) -> None:
+def test_nothing_stored_is_a_refresh_token_or_enough_to_make_one(person: Any, app: Flask) -> None:
     token = person.tokens()["refresh_token"]
     with app.extensions["database"].read() as session:
+        row = session.execute(select(*Session.__table__.columns)).one()._mapping
+    mac = decode_base64url(token.rpartition(".")[2])
+    assert len(row["salt"]) == 16
+    assert row["refresh_token_hash"] is None
+    assert mac not in row.values()
+    key = app.extensions["auth_dependencies"].refresh_keys.refresh_key()
+    assert token == derive_refresh_token(key, row["id"], 0, row["salt"])
+    assert token != derive_refresh_token(replace(key, secret=b"g" * 32), row["id"], 0, row["salt"])
+
+
+def test_a_session_begins_with_where_it_came_from_and_the_epoch_of_its_user(
+    make_app: Callable[..., Flask], make_person: Callable[..., Any]
+) -> None:
+    app = make_app(TRUSTED_PROXIES="1")
+    person = make_person(app.test_client())
+    person.register()
+    change_user(app, session_epoch=7)
+    headers = {"User-Agent": " Firefox\x07 on a phone ", "X-Forwarded-For": "203.0.113.9, 2001:db8::7"}
+    person.post("login", {"email": person.email, "password": person.password}, headers=headers)
+    with app.extensions["database"].read() as session:
         row = session.scalars(select(Session)).one()
-    secret = decode_base64url(token.removeprefix("rt0."))[16:]
-    assert len(secret) == 32
-    assert row.refresh_token_hash == sha256(secret).digest()
+    assert (row.device_label, row.ip) == ("Firefox on a phone", "2001:db8::7")
+    assert (row.epoch, row.generation, row.rotated_at) == (7, 0, None)
+
+
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_a_login_costs_six_statements(person: Any, app: Flask, owner: Database) -> None:
+    person.tokens()
+    with statements(app.extensions["database"], owner.url) as counted:
+        assert person.log_in().status_code == 200
+    # The user; then the locked user, the session, and both events of the trail in one statement.
+    assert dict(counted.kinds) == {"select": 2, "begin": 1, "insert": 2, "commit": 1}
 
 
 def test_every_reason_to_refuse_looks_the_same_and_costs_one_verification(

@@ -142,11 +142,12 @@ def test_without_a_grace_window_a_retry_is_a_reuse(
 def test_a68_an_old_token_ends_the_session_and_raises_an_alarm_once(
     person: Any,
     clock: Any,
+    case: str,
+    *,
     bulletin: Any,
     assert_problem: Callable[..., Any],
     audit_trail: Callable[..., Any],
     sessions_of: Callable[[], list[Session]],
-    case: str,
 ) -> None:
     before = counts()
     old = person.tokens()["refresh_token"]
@@ -323,6 +324,7 @@ def test_a69_a_token_of_another_client_is_refused_and_its_session_goes_on(
 def test_a70_a_forged_mac_for_a_real_session_is_refused_and_ends_nothing(
     person: Any,
     app: Flask,
+    *,
     bulletin: Any,
     assert_problem: Callable[..., Any],
     audit_trail: Callable[..., Any],
@@ -332,7 +334,7 @@ def test_a70_a_forged_mac_for_a_real_session_is_refused_and_ends_nothing(
     current = genuine
     for _ in range(3):
         current = person.refresh(current).get_json()["refresh_token"]
-    prefix, _, session_id, generation, mac = current.split(".")
+    prefix, _, session_id, _, mac = current.split(".")
     key = app.extensions["auth_dependencies"].refresh_keys.refresh_key()
     guesses = [
         flip_end(current),
