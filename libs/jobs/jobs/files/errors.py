@@ -22,9 +22,9 @@ class FileTooLarge(DomainError):
 
 
 class FileDamaged(OSError):
-    """Bytes that the file's row promises are not there."""
+    """Bytes that the file's row promises are not there, or are not those that were written."""
 
-    def __init__(self, file_id: UUID, position: int) -> None:
-        super().__init__(f"file {file_id} has no content at byte {position}, though its size says so")
+    def __init__(self, file_id: UUID, position: int, fault: str = "has no content, though its size says so,") -> None:
+        super().__init__(f"file {file_id} {fault} at byte {position}")
         self.file_id = file_id
         self.position = position

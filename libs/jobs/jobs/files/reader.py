@@ -1,5 +1,6 @@
 """Reading a stored file as a stream, one chunk in memory at a time."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,13 +11,14 @@ from sqlalchemy import bindparam, select
 
 from jobs.files.errors import FileDamaged, FileNotFound
 from jobs.files.models import JobFile, JobFileChunk
+from jobs.files.pieces import PieceDirectory
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _SIZE = select(JobFile.size_bytes).where(JobFile.id == bindparam("file_id"))
 _CHUNK = (
-    select(JobFileChunk.start_byte, JobFileChunk.data)
+    select(JobFileChunk.start_byte, JobFileChunk.data, JobFileChunk.piece, JobFileChunk.sha256)
     .where(JobFileChunk.file_id == bindparam("file_id"), JobFileChunk.start_byte <= bindparam("position"))
     .order_by(JobFileChunk.start_byte.desc())
     .limit(1)
@@ -32,21 +34,38 @@ def read_size(database: Database, file_id: UUID) -> int:
     return size
 
 
-def read_from(database: Database, file_id: UUID, position: int) -> memoryview:
-    """The bytes from `position` to the end of the chunk that holds it; at least one. Raises FileDamaged."""
+def read_from(database: Database, pieces: PieceDirectory | None, file_id: UUID, position: int) -> memoryview:
+    """The bytes from `position` to the end of the chunk that holds it; at least one.
+
+    Raises FileDamaged where they are gone or are not those that were written.
+    """
     with database.read() as session:
         row = session.execute(_CHUNK, {"file_id": file_id, "position": position}).one_or_none()
-    rest = memoryview(row.data)[position - row.start_byte :] if row else memoryview(b"")
+    if row is None:
+        raise FileDamaged(file_id, position)
+    data = row.data if row.piece is None else _read_piece(pieces, row.piece, file_id, position)
+    if row.sha256 is not None and hashlib.sha256(data).digest() != row.sha256:
+        raise FileDamaged(file_id, position, "does not have the checksum it was written with")
+    rest = memoryview(data)[position - row.start_byte :]
     if not rest:
         raise FileDamaged(file_id, position)
     return rest
 
 
-def iterate(database: Database, file_id: UUID) -> Iterator[bytes]:
+def _read_piece(pieces: PieceDirectory | None, name: str, file_id: UUID, position: int) -> bytes:
+    if pieces is None:
+        raise FileDamaged(file_id, position, "is kept in a directory, which JOB_FILES does not name here,")
+    try:
+        return pieces.read(name)
+    except FileNotFoundError:
+        raise FileDamaged(file_id, position, "is gone from the directory") from None
+
+
+def iterate(database: Database, pieces: PieceDirectory | None, file_id: UUID) -> Iterator[bytes]:
     """The content in pieces of at most one chunk, as long as it was at the first piece."""
     size, position = read_size(database, file_id), 0
     while position < size:
-        piece = read_from(database, file_id, position)[: size - position]
+        piece = read_from(database, pieces, file_id, position)[: size - position]
         position += len(piece)
         yield bytes(piece)
 
@@ -57,10 +76,11 @@ class ChunkReader(io.RawIOBase):
     The length is fixed when it is opened. Not for use by several threads at once.
     """
 
-    def __init__(self, database: Database, file_id: UUID) -> None:
+    def __init__(self, database: Database, pieces: PieceDirectory | None, file_id: UUID) -> None:
         """Raises FileNotFound."""
         super().__init__()
         self._database = database
+        self._pieces = pieces
         self._file_id = file_id
         self._size = read_size(database, file_id)
         self._position = 0
@@ -86,7 +106,8 @@ class ChunkReader(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         if not self._rest and self._position < self._size:
-            self._rest = read_from(self._database, self._file_id, self._position)[: self._size - self._position]
+            rest = read_from(self._database, self._pieces, self._file_id, self._position)
+            self._rest = rest[: self._size - self._position]
         target = memoryview(buffer).cast("B")
         count = min(len(target), len(self._rest))
         target[:count] = self._rest[:count]

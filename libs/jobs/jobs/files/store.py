@@ -1,4 +1,4 @@
-"""The file store in the database: files are rows of chunks, written in the caller's transaction."""
+"""The file store: files are rows of chunks, written in the caller's transaction; the bytes there or in a directory."""
 
 import hashlib
 import io
@@ -16,11 +16,14 @@ from sqlalchemy.orm import Session
 
 from jobs.files.errors import FileTooLarge
 from jobs.files.models import JobFile, JobFileChunk
+from jobs.files.pieces import PieceDirectory
 from jobs.files.reader import ChunkReader, iterate
 
 # With MySQL's escaping at most twice that on the wire: far below max_allowed_packet, whose default is 64 MiB and was
 # 4 MiB, and small enough that a reader in each thread costs nothing.
 CHUNK_BYTES = 256 * 1024
+# A file for each chunk, and each is read as a whole: few enough of them, and small enough.
+PIECE_BYTES = 4 * 1024 * 1024
 
 _OF_JOB = select(JobFile).where(JobFile.job_id == bindparam("job_id"), JobFile.name == bindparam("name"))
 _OF_JOB_LOCKED = _OF_JOB.with_for_update().execution_options(populate_existing=True)
@@ -35,9 +38,14 @@ _ADD_FILE_IF_NEW = {
 
 @dataclass(frozen=True)
 class FileStore:
-    """Keeps files in the database of their jobs, at most one chunk of them in memory."""
+    """Keeps files in the database of their jobs, or their content in a directory; at most one chunk of it in memory.
 
-    chunk_bytes: int = CHUNK_BYTES
+    Which chunks count is said by rows in the caller's transaction either way, so the promises are the same. Files that
+    were written before the directory was set are read where they are.
+    """
+
+    pieces: PieceDirectory | None = None
+    chunk_bytes: int | None = None
 
     def save(
         self,
@@ -58,11 +66,11 @@ class FileStore:
         session.add(file)
         session.flush()
         digest, size = hashlib.sha256(), 0
-        while chunk := _read_full(stream, self.chunk_bytes):
+        while chunk := _read_full(stream, self._chunk_bytes):
             if size + len(chunk) > max_bytes:
                 raise FileTooLarge(max_bytes)
             digest.update(chunk)
-            _add_chunk(session, file.id, size, chunk)
+            self._add_chunk(session, file.id, size, chunk)
             size += len(chunk)
         file.size_bytes, file.sha256 = size, digest.digest()
         session.flush()
@@ -87,27 +95,33 @@ class FileStore:
         if file is None:
             _add_if_new(session, _new_file(owner_id, job_id, name, content_type))
             file = session.scalars(_OF_JOB_LOCKED, {"job_id": job_id, "name": name}).one()
-        for start in range(0, len(data), self.chunk_bytes):
-            _add_chunk(session, file.id, file.size_bytes + start, data[start : start + self.chunk_bytes])
+        for start in range(0, len(data), self._chunk_bytes):
+            self._add_chunk(session, file.id, file.size_bytes + start, data[start : start + self._chunk_bytes])
         file.size_bytes, file.sha256 = file.size_bytes + len(data), None
         session.flush()
         return file
 
     def open_file(self, database: Database, file_id: UUID) -> BinaryIO:
         """A buffered, seekable stream over the file. Raises FileNotFound."""
-        return io.BufferedReader(ChunkReader(database, file_id))
+        return io.BufferedReader(ChunkReader(database, self.pieces, file_id))
 
     def read(self, database: Database, file_id: UUID) -> Iterator[bytes]:
         """The content in pieces, for an answer that is streamed. Raises FileNotFound at the first piece."""
-        return iterate(database, file_id)
+        return iterate(database, self.pieces, file_id)
 
     def find(self, session: Session, job_id: UUID, name: str) -> JobFile | None:
         """The job's file of that name, None where it wrote none."""
         return session.scalar(_OF_JOB, {"job_id": job_id, "name": name})
 
+    @property
+    def _chunk_bytes(self) -> int:
+        return self.chunk_bytes or (PIECE_BYTES if self.pieces else CHUNK_BYTES)
 
-def _add_chunk(session: Session, file_id: UUID, start_byte: int, data: bytes) -> None:
-    session.execute(_ADD_CHUNK, {"file_id": file_id, "start_byte": start_byte, "data": data})
+    def _add_chunk(self, session: Session, file_id: UUID, start_byte: int, data: bytes) -> None:
+        # The piece first: a row that is committed always has one.
+        piece = self.pieces.write(file_id, start_byte, data) if self.pieces else None
+        row = {"file_id": file_id, "start_byte": start_byte, "sha256": hashlib.sha256(data).digest(), "piece": piece}
+        session.execute(_ADD_CHUNK, {**row, "data": b"" if piece else data})
 
 
 def _new_file(owner_id: UUID, job_id: UUID | None, name: str, content_type: str) -> JobFile:

@@ -8,15 +8,21 @@ from common.ids import new_id
 from common.testing.statements import statements
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jobs.files import FileStore
+from jobs.files import FileStore, PieceDirectory
 from jobs.models import Base
 
-STORE = FileStore(chunk_bytes=16)
+STORE = FileStore(chunk_bytes=16)  # each test runs with one that keeps the bytes in a directory, too
 CONTENT = os.urandom(100)
 
 
+@pytest.fixture(params=["database", "directory"], autouse=True)
+def _place(request, tmp_path, monkeypatch):
+    pieces = PieceDirectory(tmp_path / "files") if request.param == "directory" else None
+    monkeypatch.setitem(globals(), "STORE", FileStore(pieces, chunk_bytes=16))
+
+
 @pytest.fixture
-def file(make_database):
+def file(_place, make_database):
     """A database with a file in uneven pieces, and the file's id."""
     database = make_database(Base.metadata)
     job_id = new_id()

@@ -5,18 +5,34 @@ import io
 import os
 import threading
 import tracemalloc
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
 from common.ids import new_id
 from common.testing.statements import statements
-from jobs.files import CHUNK_BYTES, FileDamaged, FileNotFound, FileStore, FileTooLarge, JobFile, JobFileChunk
+from jobs.files import (
+    CHUNK_BYTES,
+    FileDamaged,
+    FileNotFound,
+    FileStore,
+    FileTooLarge,
+    JobFile,
+    JobFileChunk,
+    PieceDirectory,
+)
 from jobs.models import Base
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 
-SMALL = FileStore(chunk_bytes=10)
+SMALL = FileStore(chunk_bytes=10)  # each test runs with one that keeps the bytes in a directory, too
 OWNER = new_id()
+
+
+@pytest.fixture(params=["database", "directory"], autouse=True)
+def _place(request, tmp_path, monkeypatch):
+    pieces = PieceDirectory(tmp_path / "files") if request.param == "directory" else None
+    monkeypatch.setitem(globals(), "SMALL", FileStore(pieces, chunk_bytes=10))
 
 
 @pytest.fixture
@@ -24,26 +40,27 @@ def database(make_database):
     return make_database(Base.metadata)
 
 
-def save(database, content, store=SMALL, **options):
+def save(database, content, store=None, **options):
     options = {"name": "upload.csv", "content_type": "text/csv", "max_bytes": 100_000_000, **options}
     with database.write() as session:
-        file = store.save(session, owner_id=OWNER, stream=io.BytesIO(content), **options)
+        file = (store or SMALL).save(session, owner_id=OWNER, stream=io.BytesIO(content), **options)
         session.commit()
     return file
 
 
-def append(database, job_id, *pieces, store=SMALL, name="errors.csv"):
+def append(database, job_id, *pieces, name="errors.csv"):
     for piece in pieces:
         with database.write() as session:
-            file = store.append(session, job_id, name, piece, owner_id=OWNER, content_type="text/csv")
+            file = SMALL.append(session, job_id, name, piece, owner_id=OWNER, content_type="text/csv")
             session.commit()
     return file
 
 
 def chunks(database, file):
     with database.read() as session:
-        query = select(func.length(JobFileChunk.data)).where(JobFileChunk.file_id == file.id)
-        return session.scalars(query.order_by(JobFileChunk.start_byte)).all()
+        query = select(JobFileChunk.start_byte).where(JobFileChunk.file_id == file.id)
+        starts = session.scalars(query.order_by(JobFileChunk.start_byte)).all()
+    return [end - start for start, end in pairwise([*starts, file.size_bytes])]
 
 
 @pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 20, 95])
