@@ -68,6 +68,15 @@ def test_a_directory_without_a_usable_key_is_named(deployed: dict[str, str], tmp
     assert "cannot be read" in faults(deployed | {"AUTH_KEYS_DIR": str(tmp_path / "x")})["AUTH_KEYS_DIR"]
 
 
+def test_a_directory_without_a_refresh_key_is_named_beside_everything_else(
+    deployed: dict[str, str], keys_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "signing.pem").write_bytes((keys_dir / "signing.pem").read_bytes())
+    found = faults(deployed | {"AUTH_KEYS_DIR": str(tmp_path), "PORT": "0"})
+    assert found.keys() == {"AUTH_KEYS_DIR", "PORT"}
+    assert "flask keys init makes one" in found["AUTH_KEYS_DIR"]
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
