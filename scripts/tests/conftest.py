@@ -54,6 +54,6 @@ def product(
         made.live.start_web()
         yield made
     finally:
-        made.live.end()
+        made.end()
         for name in ("auth", "api"):  # pytest shows what is printed of tests that fail
             print(f"--- {name}\n{made.live.log(name)}")  # noqa: T201

@@ -1,6 +1,6 @@
 """auth and api with two processes each, the Valkey between them, and auth's keys mounted as in a cluster."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from common.testing.valkey import ValkeyServer
@@ -14,7 +14,8 @@ from devtools.run.stack import Stack
 from devtools.tour.http import send
 from devtools.tour.steps import Account, new_account
 
-VARIABLES = {"APP_ENV": "development", "WEB_WORKERS": "2"}
+# Without a line for each request, so that the end of a log shows what went wrong.
+VARIABLES = {"APP_ENV": "development", "WEB_WORKERS": "2", "LOG_LEVEL": "warning"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Product:
     live: LiveStack
     valkey: ValkeyServer
     keys: MountedKeys
+    _connections: list[Connection] = field(default_factory=list)
 
     @classmethod
     def prepare(cls, folder: Path, valkey: ValkeyServer, auth_database: str, api_database: str) -> "Product":
@@ -40,6 +42,11 @@ class Product:
     def calls(self) -> Calls:
         """The calls to it."""
         return Calls(self.live.stack.auth_url, self.live.stack.api_url)
+
+    @property
+    def valkey_data(self) -> Path:
+        """What Valkey keeps over a kill; without it the next start is an empty one."""
+        return self.live.stack.folder.parent / "appendonlydir"
 
     @property
     def auth_metrics(self) -> str:
@@ -61,10 +68,15 @@ class Product:
         """Begin a session."""
         return Tokens.of(expect(200, send(account.login())))
 
-    def connect_to_each_api(self) -> list[Connection]:
-        """Return a connection to each process of the api."""
-        return connect_to_each(self.live.stack.api_url, self.live.pid("api"))
+    def connect_to_each(self, name: str) -> list[Connection]:
+        """Return a connection to each process of `auth` or `api`."""
+        url = self.live.stack.auth_url if name == "auth" else self.live.stack.api_url
+        made = connect_to_each(url, self.live.pid(name))
+        self._connections.extend(made)
+        return made
 
-    def connect_to_each_auth(self) -> list[Connection]:
-        """Return a connection to each process of auth."""
-        return connect_to_each(self.live.stack.auth_url, self.live.pid("auth"))
+    def end(self) -> None:
+        """End auth and api, and let go of the connections."""
+        for connection in self._connections:
+            connection.close()
+        self.live.end()
