@@ -1,11 +1,10 @@
 """One attempt at a claimed job: the handler runs under the lease, and its end is written under the fence."""
 
 import time
-from collections.abc import Callable
 from datetime import datetime
 
 import structlog
-from common.db import Database, run_write
+from common.db import run_write
 from common.db.sessions import WriteSession
 from common.errors import DomainError
 from pydantic import BaseModel
@@ -16,10 +15,11 @@ from jobs.context import JobContext
 from jobs.endings import Budget, Ending
 from jobs.errors import JobInterrupted, WorkerStopping
 from jobs.insist import insist, reason_of
-from jobs.keeper import LeaseKeeper, Timing
+from jobs.keeper import LeaseKeeper
 from jobs.kinds import Kind
 from jobs.models.job import Job
 from jobs.registry import Registry
+from jobs.site import Site
 from jobs.states import Outcome
 from jobs.transitions import Lease
 
@@ -31,15 +31,11 @@ _FINAL = {Outcome.SUCCEEDED, Outcome.FAILED, Outcome.DEAD, Outcome.CANCELLED}
 class Attempt:
     """A claimed job on its way to the end of the attempt."""
 
-    def __init__(
-        self, store: str, database: Database, job: Job, timing: Timing, is_stopping: Callable[[], bool]
-    ) -> None:
-        self._labels = (store, job.kind)
-        self._database = database
+    def __init__(self, site: Site, job: Job) -> None:
+        self._site = site
+        self._labels = (site.store, job.kind)
         self._job = job
         self._lease = Lease(job.id, job.fence)
-        self._timing = timing
-        self._is_stopping = is_stopping
         self._started = time.monotonic()
 
     def run(self, registry: Registry) -> Outcome | None:
@@ -63,14 +59,14 @@ class Attempt:
             log.warning("job_not_understood", reason=str(error))
             return self._end(endings.of_error(error, self._budget()))
         limits = (kind.declaration.soft_limit, kind.declaration.hard_limit)
-        with LeaseKeeper(self._database, self._lease, self._timing, limits, self._end_out_of_time) as keeper:
-            patience = self._timing.lease_seconds
-            context = JobContext(self._database, self._job, kind.declaration, lambda: self._check(keeper), patience)
+        site = self._site
+        with LeaseKeeper(site.database, self._lease, site.timing, limits, self._end_out_of_time) as keeper:
+            context = JobContext(site, self._job, kind.declaration, lambda: self._check(keeper))
             return self._end(self._call(kind, payload, context))
 
     def _check(self, keeper: LeaseKeeper) -> None:
         keeper.check()
-        if self._is_stopping():
+        if self._site.is_stopping():
             raise WorkerStopping
 
     def _call(self, kind: Kind, payload: BaseModel, context: JobContext) -> Ending:
@@ -88,9 +84,11 @@ class Attempt:
 
     def _end(self, ending: Ending, insist_seconds: float | None = None) -> Outcome | None:
         """Write the end, asking again while the database is away: the fence makes that safe."""
-        patience = self._timing.lease_seconds if insist_seconds is None else insist_seconds
+        patience = self._site.timing.lease_seconds if insist_seconds is None else insist_seconds
         try:
-            outcome = insist(lambda: run_write(self._database, lambda session: self._write(session, ending)), patience)
+            outcome = insist(
+                lambda: run_write(self._site.database, lambda session: self._write(session, ending)), patience
+            )
         except (OperationalError, InterfaceError) as error:
             # The lease runs out, and the dispatcher hands the job on.
             log.error("job_end_not_written", outcome=ending.outcome, reason=reason_of(error))

@@ -7,17 +7,20 @@ from mimetypes import guess_type
 from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
-from common.db import Database, run_write
+from common.db import run_write
 from common.db.sessions import WriteSession
 from common.errors import DomainError
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from jobs import effects, transitions
 from jobs.errors import EffectNotDeclared, LeaseLost, UnknownOutcome
 from jobs.files import FileStore
 from jobs.insist import insist
-from jobs.kinds import Declaration
+from jobs.kinds import Declaration, Kind
 from jobs.models.job import Job
+from jobs.relay import enqueue_once
+from jobs.site import Site
 from jobs.states import EffectState
 from jobs.transitions import Lease
 
@@ -29,8 +32,9 @@ PROGRESS_PAUSE_SECONDS = 1.0
 class Chunk:
     """One transaction of a job. What is written through `session` is committed with the checkpoint, or not at all."""
 
-    def __init__(self, session: Session, job_id: UUID, owner_id: UUID) -> None:
+    def __init__(self, session: Session, files: FileStore, job_id: UUID, owner_id: UUID) -> None:
         self.session = session
+        self._files = files
         self.saved: dict[str, Any] | None = None
         self.done = 0
         self._job_id = job_id
@@ -47,8 +51,7 @@ class Chunk:
     def append_file(self, name: str, data: bytes) -> None:
         """Append to the job's file of that name, which is made at the first call; its type follows from the name."""
         content_type = guess_type(name)[0] or "application/octet-stream"
-        store = FileStore()
-        store.append(self.session, self._job_id, name, data, owner_id=self._owner_id, content_type=content_type)
+        self._files.append(self.session, self._job_id, name, data, owner_id=self._owner_id, content_type=content_type)
 
 
 class JobContext:
@@ -57,13 +60,8 @@ class JobContext:
     `checkpoint` is what the last committed chunk saved, None at the first start. `attempt` counts from 1.
     """
 
-    def __init__(
-        self, database: Database, job: Job, kind: Declaration, check: Callable[[], None], patience_seconds: float = 30
-    ) -> None:
-        """`check` raises JobInterrupted when the attempt has to end.
-
-        What has to be written is tried for `patience_seconds` while the database is away.
-        """
+    def __init__(self, site: Site, job: Job, kind: Declaration, check: Callable[[], None]) -> None:
+        """`check` raises JobInterrupted when the attempt has to end."""
         self.job_id = job.id
         self.owner_id = job.owner_id
         self.attempt = job.attempt
@@ -72,10 +70,11 @@ class JobContext:
         self._lease = Lease(job.id, job.fence)
         self._done = job.progress["done"] if job.progress else 0
         self._next_progress_at = 0.0
-        self._database = database
+        self._site = site
+        self._database = site.database
+        self._traceparent = job.traceparent
         self._kind = kind
         self._check = check
-        self._patience = patience_seconds
 
     def check(self) -> None:
         """Return at once while the job may go on; raises JobInterrupted (not an Exception) when it has to stop."""
@@ -83,7 +82,7 @@ class JobContext:
 
     def open_file(self, file_id: UUID) -> BinaryIO:
         """Return a buffered, seekable stream over a stored file; each read is a short transaction of its own."""
-        return FileStore().open_file(self._database, file_id)
+        return self._site.files.open_file(self._database, file_id)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -100,7 +99,7 @@ class JobContext:
         """
         self.check()
         with self._database.write() as session:
-            chunk = Chunk(session, self.job_id, self.owner_id)
+            chunk = Chunk(session, self._site.files, self.job_id, self.owner_id)
             yield chunk
             # Last, so that the job's row is locked briefly and heartbeats get through while the chunk works.
             if not self._guarded(session, chunk):
@@ -146,10 +145,26 @@ class JobContext:
         external_id = self._act(step, act, is_once=is_once)
         # It has happened, so whoever wants to know has to find it here, whatever the database does at the moment.
         insist(
-            lambda: self._write(lambda session: effects.finish(session, self._lease, step, external_id)), self._patience
+            lambda: self._write(lambda session: effects.finish(session, self._lease, step, external_id)),
+            self._site.timing.lease_seconds,
         )
         self.has_advanced = True
         return external_id
+
+    def relay(
+        self, store: str, kind: Declaration | Kind, payload: BaseModel, *, step: str = "", **options: Any
+    ) -> UUID:
+        """Put a job of the same owner into another store, committed there at once, and return its id.
+
+        Called again, by whatever attempt, it finds that job instead of making a second: the key is this job's own id,
+        and `step` where one job relays several. Options are those of `enqueue`. Raises as `check()` does, and
+        UnknownStore.
+        """
+        self.check()
+        key = f"{self._site.store}:{self.job_id}" + (f":{step}" if step else "")
+        options = {"owner_id": self.owner_id, "traceparent": self._traceparent} | options
+        other = self._site.stores.database(store)
+        return enqueue_once(other, kind=kind, payload=payload, idempotency_key=key, **options)
 
     def _act(self, step: str, act: Callable[[str], str | None], *, is_once: bool) -> str | None:
         try:

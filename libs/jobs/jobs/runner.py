@@ -14,10 +14,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from jobs import metrics, transitions
 from jobs.attempt import Attempt
 from jobs.errors import UnknownStore
+from jobs.files import FileStore
 from jobs.insist import insist, reason_of
 from jobs.keeper import Timing
 from jobs.models.job import Job
 from jobs.registry import Registry
+from jobs.site import Site
 from jobs.states import Outcome
 from jobs.stores import Stores
 
@@ -41,6 +43,8 @@ class Runner:
     timing: Timing = field(default_factory=Timing)
     worker: str = field(default_factory=incarnation_id)
     is_stopping: Callable[[], bool] = bool
+    files: Callable[[str], FileStore] = field(default=lambda store: FileStore())
+    """The files of a store by its name."""
 
     def run(self, store: str, job_id: UUID) -> Outcome | None:
         """Run the job if it is there to be claimed; return how the attempt ended.
@@ -63,7 +67,10 @@ class Runner:
                 metrics.claim_skipped.labels(store).inc()
                 return None
             with structlog.contextvars.bound_contextvars(**_trace_of(job)):
-                return Attempt(store, database, job, self.timing, self.is_stopping).run(self.registry)
+                return Attempt(self._site(store, database), job).run(self.registry)
+
+    def _site(self, store: str, database: Database) -> Site:
+        return Site(store, database, self.stores, self.files(store), self.timing, self.is_stopping)
 
     def _claim(self, database: Database, job_id: UUID) -> Job | None:
         def claim() -> Job | None:

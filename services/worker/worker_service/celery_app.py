@@ -1,12 +1,13 @@
 """The Celery application: one task, which hands the message to the runner of its process."""
 
-from functools import cache
+from functools import cache, partial
 from uuid import UUID
 
 from billiard.process import current_process
 from celery import Celery
 from common.config import load_settings_or_exit
 from jobs.broker import add_run_task, worker_settings
+from jobs.files import make_file_store
 from jobs.keeper import Timing
 from jobs.runner import Runner
 from jobs.states import Outcome
@@ -28,7 +29,13 @@ def current_runner() -> Runner:
     """The runner of this process. Made by the first job, so after the fork: no two processes share a connection."""
     settings = current_settings()
     timing = Timing(settings.job_lease_seconds, settings.heartbeat_seconds)
-    return Runner(open_stores(settings), make_registry(), timing, is_stopping=lambda: current_board().is_stopping)
+    return Runner(
+        open_stores(settings),
+        make_registry(),
+        timing,
+        is_stopping=lambda: current_board().is_stopping,
+        files=partial(make_file_store, settings.job_files),
+    )
 
 
 def run_job(store: str, job_id: UUID) -> Outcome | None:

@@ -2,13 +2,14 @@
 
 import tempfile
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from common.config import PasswordFileError, Settings, insert_password
 from common.config.base import Port
+from jobs.files import check_job_files
 from jobs.kinds import BULK_QUEUE, DEFAULT_QUEUE
 from jobs.stores import parse_stores
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 HEARTBEATS_IN_A_LEASE = 3
 
@@ -24,6 +25,7 @@ class JobSettings(Settings):
     job_stores: SecretStr
     db_pool_size: int = Field(default=3, ge=2, le=100)
     db_tls_ca: str | None = None
+    job_files: Annotated[str, AfterValidator(check_job_files)] = "database"
     run_dir: Path = Path(tempfile.gettempdir()) / "redprint"
 
     @field_validator("job_stores")
