@@ -31,6 +31,10 @@ test: ## Run all tests on SQLite and MySQL (T=path narrows, REQUIRE_MYSQL=1 insi
 drill: $(VENV) ## Run the tests that wait out time limits, or kill and start everything (about two minutes)
 	@$(PY) scripts/test -m drill
 
+.PHONY: interop
+interop: $(VENV) ## Verify auth's tokens with a library for Node, from the metadata alone (needs node and npm; about a minute)
+	@$(PY) scripts/interop
+
 .PHONY: lint
 lint: $(VENV) ## Check format (ruff), rules (ruff) and types (mypy strict)
 	@$(PY) -m ruff format --check --quiet .
