@@ -161,6 +161,7 @@ FORGERIES: Mapping[str, Callable[[Forger], str]] = {
     "A63 four segments": lambda forger: forger.token + ".AAAA",
     "A63 bearer bearer": lambda forger: f"Bearer {forger.token}",
     "A64 a refresh token": lambda forger: f"rt1.1.{forger.claims.get('sid', new_id())}.1.{'A' * 43}",
+    "A66 a one-time token": lambda _: encode_base64url(bytes(range(32))),
     "garbage": lambda _: "!!!",
 }  # fmt: skip
 """Texts that no service takes. What no header can carry (NUL, line ends, other alphabets) is tried without HTTP."""
