@@ -16,8 +16,8 @@ log = structlog.get_logger(__name__)
 class BackgroundLoop:
     """Calls `step` in a daemon thread of this process and pauses after each call for the seconds it returns.
 
-    What `step` raises is logged and does not end the thread. A forked child has no thread until it calls `start`.
-    `wake` is called by `stop` to interrupt a step that waits for something else than the pause.
+    `hurry` cuts a pause short. What `step` raises is logged and does not end the thread. A forked child has no thread
+    until it calls `start`. `wake` is called by `stop` to interrupt a step that waits for something else than the pause.
     """
 
     def __init__(self, name: str, step: Callable[[], float], wake: Callable[[], object] = lambda: None) -> None:
@@ -26,6 +26,7 @@ class BackgroundLoop:
         self._wake = wake
         self._thread: Thread | None = None
         self._stopping = Event()
+        self._pause_over = Event()
         _forget_thread_after_fork(self)
 
     @property
@@ -40,20 +41,23 @@ class BackgroundLoop:
             thread.start()
             self._thread = thread
 
+    def hurry(self) -> None:
+        """Call `step` now, or once more after the call at hand, instead of after the pause."""
+        self._pause_over.set()
+
     def stop(self) -> None:
         """End after the step at hand, and wait for that for JOIN_SECONDS."""
         self._stopping.set()
+        self._pause_over.set()
         self._wake()
         if self._thread is not None:
             self._thread.join(JOIN_SECONDS)
 
-    def pause(self, seconds: float) -> bool:
-        """For a step: wait so long, and return whether to go on; False at once when stopped."""
-        return not self._stopping.wait(seconds)
-
     def _run(self) -> None:
-        while not self._stopping.wait(self._guarded_step()):
-            pass
+        while not self.is_stopping:
+            pause_seconds = self._guarded_step()
+            if self._pause_over.wait(pause_seconds):
+                self._pause_over.clear()
 
     def _guarded_step(self) -> float:
         try:
@@ -66,6 +70,7 @@ class BackgroundLoop:
     def _forget_thread(self) -> None:
         self._thread = None
         self._stopping = Event()
+        self._pause_over = Event()
 
 
 def _forget_thread_after_fork(loop: BackgroundLoop) -> None:

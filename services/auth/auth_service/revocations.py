@@ -8,6 +8,7 @@ between commit and publishing, or because the stream lost its data. (So a row ha
 import random
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 import structlog
@@ -25,9 +26,9 @@ JITTER = 0.2  # of the pause, so that processes do not ask in step
 # A commit comes after its revoked_at by what a transaction may take, and the clocks of replicas differ.
 OVERLAP = timedelta(seconds=120)
 WINDOW = timedelta(seconds=WINDOW_SECONDS)
+# After a loss of data every process has everything to publish: from this many on, one does it for all.
+MANY = 100
 BATCH = 250
-# After a loss of data every process has everything to publish. Those who wait longer hear it from the others.
-HERD_SECONDS = 2.0
 
 # Answered by the index on revoked_at alone, which holds the primary key too.
 _FIND_REVOKED = select(Session.id, Session.revoked_at).where(Session.revoked_at >= bindparam("since"))
@@ -52,17 +53,16 @@ class Reconciler:
         clock: Clock,
         *,
         pause_seconds: float = RECONCILE_SECONDS,
-        herd_seconds: float = HERD_SECONDS,
     ) -> None:
         self._database = database
         self._revocations = revocations
         self._publisher = publisher
         self._clock = clock
         self._pause_seconds = pause_seconds
-        self._herd_seconds = herd_seconds
         self._done: tuple[int, datetime] | None = None
         self._is_failing = False
         self._loop = BackgroundLoop("revocation-reconciler", self._step)
+        revocations.on_caught_up(self._loop.hurry)
 
     def start(self) -> None:
         """Begin, in this process."""
@@ -99,10 +99,10 @@ class Reconciler:
     def _publish_missing(self, revoked: Expiries) -> bool:
         """Return whether the stream holds them all now."""
         missing = self._revocations.absent_from_stream(revoked)
-        if len(missing) > BATCH and not self._loop.pause(random.uniform(0, self._herd_seconds)):  # noqa: S311 - no secret
+        if len(missing) >= MANY and not self._publisher.take_turn():
             return False
-        for batch in _in_random_batches(missing):
-            absent = self._revocations.absent_from_stream(batch)
+        for batch in _in_batches(missing):
+            absent = self._revocations.absent_from_stream(batch)  # others may have published since
             if absent and not self._publisher.republish(absent):
                 return False
         return True
@@ -122,9 +122,7 @@ class Reconciler:
         self._is_failing = True
 
 
-def _in_random_batches(expiries: Expiries) -> Iterator[dict[UUID, int]]:
-    """In no order: processes that publish at the same time then begin with different ones, and skip each other's."""
-    sids = list(expiries)
-    random.shuffle(sids)
-    for start in range(0, len(sids), BATCH):
-        yield {sid: expiries[sid] for sid in sids[start : start + BATCH]}
+def _in_batches(expiries: Expiries) -> Iterator[Expiries]:
+    remaining = iter(expiries.items())
+    while batch := dict(islice(remaining, BATCH)):
+        yield batch

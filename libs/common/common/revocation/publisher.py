@@ -17,6 +17,7 @@ from common.revocation.stream import (
     KEYS_CHANGED,
     NEW_EPOCH,
     STREAM,
+    TURN,
     WINDOW_SECONDS,
     Fields,
     event_entry,
@@ -26,6 +27,7 @@ from common.revocation.stream import (
 
 TIMEOUT_SECONDS = 0.5  # a logout waits for it, and is good without it
 MAX_ENTRIES = 500  # of one round trip
+TURN_SECONDS = 10  # longer than publishing a lot takes, and everybody hearing of it
 
 log = structlog.get_logger(__name__)
 
@@ -65,16 +67,16 @@ class RevocationPublisher:
         """Tell verifiers to ask for the issuer's keys again, because one was withdrawn. Never raises."""
         self._append([event_entry(KEYS_CHANGED)])
 
+    def take_turn(self) -> bool:
+        """Return whether it is for this process to republish a lot: one at a time does, the others hear it then.
+
+        A turn is not given back but ends after TURN_SECONDS, also if whoever took it died. Never raises.
+        """
+        return self._set_first(TURN, "taken", TURN_SECONDS)
+
     def vouch(self) -> None:
         """Say that the stream holds all that is to be known, unless somebody has said so already. Never raises."""
-        if self._client is None:
-            return
-        try:
-            is_first = self._client.set(EPOCH, token_hex(8), nx=True)
-        except (RedisError, OSError) as error:
-            self._note_failure(error)
-            return
-        if is_first:
+        if self._set_first(EPOCH, token_hex(8)):
             log.info("revocation_stream_filled")
             self._append([event_entry(NEW_EPOCH)])  # wakes those who wait at its end
 
@@ -82,6 +84,16 @@ class RevocationPublisher:
         """Let go of the connections."""
         if self._client is not None:
             self._client.close()
+
+    def _set_first(self, key: str, value: str, seconds: int | None = None) -> bool:
+        """Whether nobody else had set it, and that is certain."""
+        if self._client is None:
+            return False
+        try:
+            return bool(self._client.set(key, value, nx=True, ex=seconds))
+        except (RedisError, OSError) as error:
+            self._note_failure(error)
+            return False
 
     def _publish(self, expiries: Mapping[UUID, int], outcome: str) -> bool:
         is_done = self._append(session_entry(sid, expires_at) for sid, expires_at in expiries.items())

@@ -4,7 +4,7 @@ import os
 import random
 import time
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from uuid import UUID
 
 import structlog
@@ -55,6 +55,7 @@ class RevokedSessions:
         self._purged_at = monotonic()
         self._failures = 0
         self._keys_changed: list[Callable[[], object]] = []
+        self._caught_up: list[Callable[[], object]] = []
         self._loop = BackgroundLoop("revocations", self._step, wake=self._disconnect)
         _reset_after_fork(self)
 
@@ -112,6 +113,10 @@ class RevokedSessions:
         """Call `callback`, in the thread that listens, whenever the issuer says that a key was withdrawn."""
         self._keys_changed.append(callback)
 
+    def on_caught_up(self, callback: Callable[[], object]) -> None:
+        """Call `callback`, in the thread that listens, when the stream's end is reached after a start or an outage."""
+        self._caught_up.append(callback)
+
     def start(self) -> None:
         """Begin to listen, in this process."""
         if self._url is not None:
@@ -124,6 +129,7 @@ class RevokedSessions:
 
     def _step(self) -> float:
         """Look at the stream once; return how long to pause before the next look."""
+        was_at_end = self._reader.at_end
         try:
             self._listen()
         except (RedisError, OSError) as error:
@@ -131,6 +137,8 @@ class RevokedSessions:
         if self._failures:
             log.info("revocations_heard_again")
         self._failures = 0
+        if self._reader.at_end and not was_at_end:
+            _call_each(self._caught_up)
         return 0
 
     def _listen(self) -> None:
@@ -146,17 +154,10 @@ class RevokedSessions:
         # What the stream still holds of them is read again.
         self._table.add(batch.sessions, in_stream=self._reader.generation == generation)
         if KEYS_CHANGED in batch.events:
-            self._tell_keys_changed()
+            _call_each(self._keys_changed)
         self._purge()
         if self._reader.is_complete:
             self.confirm("stream")
-
-    def _tell_keys_changed(self) -> None:
-        for callback in self._keys_changed:
-            try:
-                callback()
-            except Exception:
-                log.exception("keys_changed_callback_failed")
 
     def _purge(self) -> None:
         now = self._monotonic()
@@ -187,6 +188,14 @@ class RevokedSessions:
         self._reader = StreamReader(self._block_seconds)
         self._table.forget_stream()
         self._confirmed_at = None
+
+
+def _call_each(callbacks: Iterable[Callable[[], object]]) -> None:
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:
+            log.exception("revocation_callback_failed")
 
 
 def _reset_after_fork(sessions: RevokedSessions) -> None:

@@ -19,6 +19,7 @@ from common.jwt.verifier import LEEWAY_SECONDS, MAX_LIFETIME_SECONDS
 
 STREAM = "state:revocations"
 EPOCH = "state:revocations:epoch"
+TURN = "state:revocations:turn"
 KEYS_CHANGED = "keys-changed"
 NEW_EPOCH = "new-epoch"
 
