@@ -60,6 +60,25 @@ def test_the_payload_holds_no_more_than_it_should_in_less_than_a_kilobyte(key: S
     assert len(token) < 1024
 
 
+def test_each_token_is_signed_with_the_key_that_is_active_then(mint: Any, clock: Any) -> None:
+    class Rotating:
+        active = mint.key
+
+        def active_signing_key(self) -> SigningKey:
+            key: SigningKey = self.active
+            return key
+
+    keys = Rotating()
+    issuer = TokenIssuer(keys, ISSUER, 600, clock)
+    both = StaticKeys([mint.key.verifying_key, mint.rsa_key.verifying_key])
+    verifier = TokenVerifier(both, ISSUER, frozenset({"api"}), clock)
+    for key in (mint.key, mint.rsa_key, mint.key):
+        keys.active = key
+        token = issuer.issue(USER_ID, audience="api", scopes=(), client_id="redprint", session_id=SESSION_ID)
+        assert read(token, 0) == {"alg": key.alg, "kid": key.kid, "typ": "at+jwt"}
+        assert verifier.verify(token).user_id == USER_ID
+
+
 def test_two_tokens_of_one_second_differ(key: SigningKey, clock: Any) -> None:
     first, second = (read(issue(key, clock), 1)["jti"] for _ in range(2))
     assert first != second

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock
 
 import structlog
+from common.background import BackgroundLoop
 from common.clock import Clock, utc_now
 from common.jwt import SigningKey, VerifyingKey
 from prometheus_client import Counter, Gauge
@@ -16,7 +17,6 @@ from auth_service.keys.refresh import RefreshKey
 
 POLL_SECONDS = 15.0
 _READ_ATTEMPTS = 3  # of a directory that changes while it is read
-_JOIN_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +44,7 @@ class KeyDirectory:
         self._reading = Lock()
         self._fault: str | None = None
         self._callbacks: list[Callable[[], object]] = []
-        self._is_stopping = Event()
-        self._thread: Thread | None = None
+        self._watching = BackgroundLoop("key-directory", self._look)
         self._seen, self._keys = self._read()
 
     def get(self, kid: str) -> VerifyingKey | None:
@@ -78,18 +77,11 @@ class KeyDirectory:
 
     def start(self) -> None:
         """Watch the directory from now on, in a thread of this process: call it after a fork."""
-        if self._thread is not None:
-            return
-        self._is_stopping.clear()
-        self._thread = Thread(target=self._watch, name="key-directory", daemon=True)
-        self._thread.start()
+        self._watching.start()
 
     def stop(self) -> None:
         """End the thread; the keys at hand stay usable."""
-        self._is_stopping.set()
-        if self._thread is not None:
-            self._thread.join(_JOIN_SECONDS)
-        self._thread = None
+        self._watching.stop()
 
     def reload_if_changed(self) -> bool:
         """Read the directory if it changed, or was at fault; return whether the keys were replaced. Never raises."""
@@ -109,10 +101,10 @@ class KeyDirectory:
             self._replace(keys)
             return True
 
-    def _watch(self) -> None:
-        self.reload_if_changed()  # the application may have been loaded long before this process was forked
-        while not self._is_stopping.wait(self._poll_seconds):
-            self.reload_if_changed()
+    def _look(self) -> float:
+        """At the start too: the application may have been loaded long before this process was forked."""
+        self.reload_if_changed()
+        return self._poll_seconds
 
     def _read(self) -> tuple[Fingerprint, KeySet]:
         """Read one version of the directory: what changes meanwhile is read again."""
