@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import psutil
 from common.testing.valkey import ValkeyServer
 
 from devtools.drills.calls import Calls, Tokens
@@ -74,6 +75,10 @@ class Product:
         made = connect_to_each(url, self.live.pid(name))
         self._connections.extend(made)
         return made
+
+    def worker_pids(self, name: str) -> set[int]:
+        """Return the process ids of the workers of `auth` or `api`."""
+        return {child.pid for child in psutil.Process(self.live.pid(name)).children()}
 
     def end(self) -> None:
         """End auth and api, and let go of the connections."""

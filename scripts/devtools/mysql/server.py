@@ -45,9 +45,13 @@ class OwnServer:
         self.home, self.port = home, port
         self._pid_file = home / "mysqld.pid"
         self._log = home / "mysqld.log"
+        # Both unknown where somebody else has started it.
+        self._program: Program | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, program: Program, timeout_seconds: float = 60) -> None:
         """Start on the data in `home`, made first if there is none; Unavailable with the log's end if it fails."""
+        self._program = program
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (self.home / "data").is_dir():
             self._initialize(program)
@@ -63,7 +67,7 @@ class OwnServer:
             f"--init-file={accounts}",
         )
         with self._log.open("ab") as log:
-            process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         try:
@@ -86,20 +90,44 @@ class OwnServer:
         """Shut the server down and keep its data; kill it when the time is over."""
         self._end(signal.SIGTERM, timeout_seconds) or self._end(signal.SIGKILL, timeout_seconds)
 
+    def kill(self) -> None:
+        """End the server at once, as a lost node would; its data stay."""
+        self._end(signal.SIGKILL, 10)
+
+    def restart(self) -> None:
+        """Start again what was started before and has ended, with its data."""
+        if self._program is None:
+            raise Unavailable("it was not started here")
+        self.start(self._program)
+
+    def freeze(self) -> None:
+        """Let the server accept connections and answer nothing, until it is thawed or killed."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the server answer again."""
+        self._signal(signal.SIGCONT)
+
     def discard(self) -> None:
         """Kill the server and delete its data."""
-        self._end(signal.SIGKILL, 10)
+        self.kill()
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _end(self, signal_number: signal.Signals, timeout_seconds: float) -> bool:
         end = time.monotonic() + timeout_seconds
+        self._signal(signal_number)
+        while self.pid() is not None and time.monotonic() < end:
+            time.sleep(0.05)
+        if self.pid() is not None:
+            return False
+        if self._process is not None:
+            self._process.wait()
+        return True
+
+    def _signal(self, signal_number: signal.Signals) -> None:
         pid = self.pid()
         if pid is not None:
             os.kill(pid, signal_number)
-        while pid is not None and time.monotonic() < end:
-            time.sleep(0.05)
-            pid = self.pid()
-        return pid is None
 
     def _initialize(self, program: Program) -> None:
         unfinished = self.home / "data.unfinished"
