@@ -22,5 +22,10 @@ redispatched = Counter("redispatch", "Jobs published again because nobody picked
 publish_errors = Counter("publish_errors", "Rounds in which the broker did not take a job.", ["store"])
 lease_expired = Counter("lease_expired", "Jobs taken from a worker that went silent.", ["store"])
 dead = Counter("dead", "Jobs that died by crashes.", ["store"])
+jobs_purged = Counter("jobs_purged", "Ended jobs deleted when their time was over.", ["store", "state"])
+files_purged = Counter("job_files_purged", "Files deleted with their jobs, or because they had none.", ["store"])
+schedule_late_seconds = Gauge(
+    "schedule_late_seconds", "How long the oldest time of a schedule waited for its job.", ["store", "schedule"]
+)
 jobs = Gauge("jobs", "Jobs in states that somebody may have to look at.", ["store", "state", "kind"])
 oldest_due_age_seconds = Gauge("oldest_due_age_seconds", "How long the oldest due job waits.", ["store", "queue"])

@@ -12,9 +12,11 @@ from common.logging import configure_logging
 from common.metrics import serving_metrics
 from jobs.broker import CeleryPublisher, publisher_settings
 from jobs.dispatcher import Pace, StoreDispatcher
+from jobs.files import make_file_store
 
 from worker_service.config import DispatcherSettings
 from worker_service.probes import ProbeFile
+from worker_service.schedules import SCHEDULES
 from worker_service.stores import open_stores
 
 log = structlog.get_logger(__name__)
@@ -41,7 +43,19 @@ def make_dispatchers(settings: DispatcherSettings, stop: threading.Event) -> lis
     app.conf.update(publisher_settings(settings.broker_url.get_secret_value()))
     publisher = CeleryPublisher(app)
     pace = Pace(redispatch_seconds=settings.dispatcher_redispatch_seconds)
-    return [StoreDispatcher(store, stores.database(store), publisher, pace, stop) for store in stores]
+    return [
+        StoreDispatcher(
+            store,
+            stores.database(store),
+            publisher,
+            pace,
+            stop,
+            schedules=SCHEDULES,
+            retention=settings.retention,
+            pieces=make_file_store(settings.job_files, store).pieces,
+        )
+        for store in stores
+    ]
 
 
 def run(dispatchers: Sequence[StoreDispatcher], stop: threading.Event, alive: ProbeFile) -> int:

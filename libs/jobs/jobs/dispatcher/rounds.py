@@ -19,6 +19,10 @@ from jobs.dispatcher import picking, sweeping
 from jobs.dispatcher.gauges import Gauges
 from jobs.dispatcher.picking import Picked
 from jobs.dispatcher.publishing import Publisher, PublishError
+from jobs.dispatcher.purging import Purge, Retention
+from jobs.dispatcher.scheduling import Scheduler
+from jobs.files import PieceDirectory
+from jobs.schedules import Schedule
 
 log = structlog.get_logger(__name__)
 
@@ -36,12 +40,27 @@ class Pace:
     lease_sweep_seconds: float = 1.0
     redispatch_seconds: float = 60.0
     slow_round_seconds: float = 10.0
+    purge_seconds: float = 60.0
+    purge_pause_seconds: float = 0.5
+    orphan_seconds: float = 3600.0
 
 
 class StoreDispatcher:
     """One store's dispatcher. `run` until `stop` is set; `last_round_at` (monotonic) tells that it is alive."""
 
-    def __init__(self, store: str, database: Database, publisher: Publisher, pace: Pace, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        store: str,
+        database: Database,
+        publisher: Publisher,
+        pace: Pace,
+        stop: threading.Event,
+        *,
+        schedules: Sequence[Schedule] = (),
+        retention: Retention | None = None,
+        pieces: PieceDirectory | None = None,
+    ) -> None:
+        """`schedules` of other stores are passed over; `pieces` is where the store's files are, if in a directory."""
         self.last_round_at = time.monotonic()
         self._store = store
         self._database = database
@@ -51,12 +70,18 @@ class StoreDispatcher:
         self._gauges = Gauges(store, database)
         self._last_due_at = -BUSY_FOR_SECONDS
         self._failures = 0
+        scheduler = Scheduler(store, database, schedules)
+        purge = Purge(store, database, retention or Retention(), pieces)
         self._duties = [
             _Duty(0, self.publish_due),
             _Duty(pace.lease_sweep_seconds, lambda: sweeping.expire_leases(store, database)),
             _Duty(min(pace.slow_round_seconds, pace.redispatch_seconds / 2), self.publish_lost),
             _Duty(pace.slow_round_seconds, lambda: sweeping.fail_overdue(store, database)),
             _Duty(pace.slow_round_seconds, self._gauges.update),
+            _Duty(pace.slow_round_seconds, scheduler.make_jobs),
+            _Duty(pace.orphan_seconds, scheduler.prune),
+            _Duty(pace.purge_seconds, purge.delete_jobs, pace.purge_pause_seconds),
+            _Duty(pace.orphan_seconds, purge.delete_orphans, pace.purge_pause_seconds),
         ]
 
     def run(self) -> None:
@@ -161,10 +186,14 @@ class StoreDispatcher:
 
 
 class _Duty:
-    """Something to do every `seconds`; what failed, or says that there is more, is due again at the next round."""
+    """Something to do every `seconds`; what failed, or says that there is more, is due again at the next round.
 
-    def __init__(self, seconds: float, do: Callable[[], bool | None]) -> None:
+    With a pause, more is done only after that: it is work that may wait.
+    """
+
+    def __init__(self, seconds: float, do: Callable[[], bool | None], pause_seconds: float = 0) -> None:
         self._seconds = seconds
+        self._pause_seconds = pause_seconds
         self._do = do
         self._next_at = 0.0
 
@@ -172,6 +201,5 @@ class _Duty:
         if time.monotonic() < self._next_at:
             return False
         has_more = bool(self._do())
-        if not has_more:
-            self._next_at = time.monotonic() + self._seconds
-        return has_more
+        self._next_at = time.monotonic() + (self._pause_seconds if has_more else self._seconds)
+        return has_more and not self._pause_seconds
