@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
+from secrets import token_urlsafe
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from common.db import Database
 from common.ids import new_id
 from common.testing.statements import statements
 from flask import Flask
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 
 # For what is refused before the database is asked.
 only_sqlite = pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
@@ -364,13 +366,47 @@ def test_a64_an_access_token_is_no_refresh_token_nor_the_reverse(
     assert person.refresh(tokens["refresh_token"]).status_code == 200
 
 
+def test_a66_a_random_opaque_token_is_neither_a_bearer_nor_a_refresh_token(
+    person: Any, assert_problem: Callable[..., Any], as_bearer: Callable[..., Any]
+) -> None:
+    """The form that tokens of resets and verifications will have, once there are mails to carry them."""
+    token = token_urlsafe(32)
+    assert_problem(person.refresh(token), 401, "invalid-grant")
+    response = person.client.get("/api/v1/users/me", headers=as_bearer(token))
+    assert_problem(response, 401, "invalid-token")
+
+
+@only_mysql
+def test_a_connection_lost_between_the_locks_and_the_change_costs_the_client_nothing(
+    person: Any, app: Flask, clock: Any, monkeypatch: pytest.MonkeyPatch, sessions_of: Callable[[], list[Session]]
+) -> None:
+    token = person.tokens()["refresh_token"]
+    killed: list[int] = []
+
+    def kill_all_once() -> datetime:
+        if not killed:
+            database = app.extensions["database"]
+            others = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+            with database.engine.connect() as connection:
+                killed.extend(connection.scalars(text(others)))
+                for number in killed:
+                    connection.exec_driver_sql(f"KILL {number}")
+        return clock.now
+
+    deps = replace(app.extensions["auth_dependencies"], clock=kill_all_once)
+    monkeypatch.setitem(app.extensions, "auth_dependencies", deps)
+    assert person.refresh(token).status_code == 200
+    assert killed
+    assert [row.generation for row in sessions_of()] == [1]
+
+
 def test_what_is_no_refresh_token_is_refused(person: Any, app: Flask, assert_problem: Callable[..., Any]) -> None:
     genuine = person.tokens()["refresh_token"]
     key = app.extensions["auth_dependencies"].refresh_keys.refresh_key()
     strange = derive_refresh_token(key, new_id(), 0, b"s" * 16)
     old_form = "rt0." + "A" * 64
-    for text in ("x", "rt1.", genuine[:-1], genuine + "A", genuine.replace("rt1", "rt0"), strange, old_form, "é"):
-        assert_problem(person.refresh(text), 401, "invalid-grant")
+    for other in ("x", "rt1.", genuine[:-1], genuine + "A", genuine.replace("rt1", "rt0"), strange, old_form, "é"):
+        assert_problem(person.refresh(other), 401, "invalid-grant")
 
 
 def test_a_session_of_the_release_before_is_refused(
