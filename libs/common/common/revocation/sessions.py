@@ -49,6 +49,7 @@ class RevokedSessions:
         self._clock = clock
         self._monotonic = monotonic
         self._table = RevocationTable()
+        self._revoked = self._table.sessions
         self._reader = StreamReader(block_seconds)
         self._client: Redis | None = None
         self._confirmed_at: float | None = None
@@ -60,7 +61,7 @@ class RevokedSessions:
         _reset_after_fork(self)
 
     def is_revoked(self, sid: UUID) -> bool:
-        return sid in self._table
+        return sid in self._revoked
 
     def is_fresh(self) -> bool:
         age_seconds = self.age_seconds
@@ -164,7 +165,7 @@ class RevokedSessions:
         if now - self._purged_at >= PURGE_SECONDS:
             self._table.purge(self._clock().timestamp())
             self._purged_at = now
-        metrics.sessions.set(len(self._table))
+        metrics.sessions.set(len(self._revoked))
 
     def _note_failure(self, error: Exception) -> float:
         self._disconnect()

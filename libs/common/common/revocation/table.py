@@ -10,14 +10,10 @@ class RevocationTable:
 
     def __init__(self) -> None:
         self._expiries: dict[UUID, int] = {}
+        self.sessions: Mapping[UUID, int] = self._expiries
+        """The table to look up in, always this one object: a call less for each request."""
         self._in_stream: set[UUID] = set()
         self.forget_locks()
-
-    def __contains__(self, sid: UUID) -> bool:
-        return sid in self._expiries
-
-    def __len__(self) -> int:
-        return len(self._expiries)
 
     def forget_locks(self) -> None:
         """In a forked child: a lock may be held by a thread that only the parent has."""
