@@ -85,7 +85,7 @@ def _authenticate(request: Request, verifier: Verifier | None, *, revoked_too: b
     count_valid_token()
     if claims.user_id is None:
         raise UserRequired
-    bind_contextvars(user_id=str(claims.user_id))
+    bind_contextvars(user_id=claims.sub)  # the same id, written already
     return Principal(claims.user_id, claims.sid, claims.client_id, claims.scopes, claims.aud, claims)
 
 
