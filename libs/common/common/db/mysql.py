@@ -7,6 +7,7 @@ are sent only while the server says a transaction is open, so returning a connec
 from contextlib import suppress
 from typing import Any
 
+from pymysql.connections import Connection
 from pymysql.constants import SERVER_STATUS
 from pymysql.err import InterfaceError, MySQLError
 from sqlalchemy import Table
@@ -25,6 +26,25 @@ _GONE = frozenset({1053, 1927, 2002, 2003, 2006, 2013, 2055, 3169, 4031})
 
 # Bytes decide, as they do on SQLite: "a", "A" and "a " are three keys on both.
 _CHARACTERS = "CHARSET=utf8mb4 COLLATE=utf8mb4_0900_bin"
+
+
+# A server that hangs accepts connections all the same, because the system does that for it. PyMySQL would wait for its
+# greeting as long as for the answer to a statement, and each request that connects would keep a thread so long.
+GREETING_TIMEOUT_SECONDS = 3
+
+
+class PromptConnection(Connection):  # type: ignore[misc] # the driver ships no types
+    """PyMySQL's connection, which gives up a server that does not let it in within GREETING_TIMEOUT_SECONDS."""
+
+    _read_timeout: float | None
+
+    def connect(self, sock: Any = None) -> None:
+        of_statements = self._read_timeout
+        self._read_timeout = min(of_statements or GREETING_TIMEOUT_SECONDS, GREETING_TIMEOUT_SECONDS)
+        try:
+            super().connect(sock)
+        finally:
+            self._read_timeout = of_statements
 
 
 class RedprintDDLCompiler(MySQLDDLCompiler):
@@ -62,6 +82,10 @@ class RedprintMySQLDialect(MySQLDialect_pymysql):
     driver = "redprint"
     supports_statement_cache = True
     ddl_compiler = RedprintDDLCompiler
+
+    def connect(self, *cargs: Any, **cparams: Any) -> DBAPIConnection:
+        connection: DBAPIConnection = PromptConnection(*cargs, **cparams)
+        return connection
 
     def do_commit(self, dbapi_connection: PoolProxiedConnection) -> None:
         if _in_transaction(dbapi_connection):

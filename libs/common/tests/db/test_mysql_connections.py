@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from common.db import Database
 from common.db.engine import POOL_RECYCLE_SECONDS, make_engine
+from common.db.mysql import GREETING_TIMEOUT_SECONDS
 from common.testing.statements import statements
 from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -203,14 +204,24 @@ def test_the_pool_recovers_from_a_server_that_was_away(library):
     gate.shut()
 
 
-def test_a_server_that_accepts_and_never_speaks_is_given_up(database_backend):
+@pytest.mark.parametrize(("read_timeout_seconds", "below"), [(1, 4), (60, 30)])
+def test_a_server_that_accepts_and_never_speaks_is_given_up(database_backend, read_timeout_seconds, below):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
-        database = Database(f"mysql+pymysql://user@127.0.0.1:{deaf.getsockname()[1]}/name", read_timeout_seconds=1)
+        database = Database(
+            f"mysql+pymysql://user@127.0.0.1:{deaf.getsockname()[1]}/name", read_timeout_seconds=read_timeout_seconds
+        )
         started = time.monotonic()
         with pytest.raises(OperationalError):
             database.warm()
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < below
         database.dispose()
+
+
+def test_a_statement_may_take_longer_than_the_server_s_greeting(library):
+    database = Database(library.database.url, pool_size=1)
+    with database.read() as session:
+        assert session.scalar(text(f"SELECT SLEEP({GREETING_TIMEOUT_SECONDS + 0.5})")) == 0
+    database.dispose()
 
 
 def test_an_error_of_the_statement_itself_is_not_taken_for_a_dead_connection(lonely):
