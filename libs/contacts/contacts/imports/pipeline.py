@@ -8,11 +8,12 @@ from uuid import UUID
 from common.clock import Clock, utc_now
 from sqlalchemy.exc import DBAPIError
 
+from contacts.imports.ahead import one_ahead
 from contacts.imports.apply import ChunkOutcome, apply_chunk
 from contacts.imports.contract import ERRORS_FILE, ImportPayload, ImportResult, ImportStep, OpenStep
 from contacts.imports.lines import EXPANSION_LIMIT
 from contacts.imports.mapping import Plan
-from contacts.imports.reader import Checkpoint, ChunkReader
+from contacts.imports.reader import Checkpoint, Chunk, ChunkReader
 from contacts.imports.rejections import Rejection, reject, rejections_as_csv
 from contacts.imports.rows import Row
 from contacts.integrity import is_lost_race
@@ -39,14 +40,17 @@ def run(
     """
     start = Checkpoint.model_validate(checkpoint) if checkpoint else None
     reader = ChunkReader(source, payload, start)
-    state = start or reader.checkpoint(errors_bytes=0, result=ImportResult())
-    importing = _Import(reader, payload, owner_id, clock)
-    while not reader.is_at_end:
-        check()
-        chunk = reader.take_chunk()
-        if chunk or not reader.is_at_end:
-            state = importing.commit(step, chunk, state)
-    return state.result
+    state = start or Checkpoint(offset=0, line=0, result=ImportResult(ignored_columns=reader.ignored_columns))
+    importing = _Import(reader.plan, reader.size, payload, owner_id, clock)
+    # Reading and checking the next rows takes about as long as the database takes to write these.
+    with one_ahead(reader.take_chunk) as take_chunk:
+        while True:
+            check()
+            chunk = take_chunk()
+            if chunk.rows or not chunk.is_last:
+                state = importing.commit(step, chunk, state)
+            if chunk.is_last:
+                return state.result
 
 
 def result_so_far(checkpoint: dict[str, Any]) -> ImportResult:
@@ -54,14 +58,18 @@ def result_so_far(checkpoint: dict[str, Any]) -> ImportResult:
     return Checkpoint.model_validate(checkpoint).result
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Import:
-    reader: ChunkReader
+    plan: Plan
+    size: int
     payload: ImportPayload
     owner_id: UUID
     clock: Clock
+    expects_conflicts: bool = True
+    """Whether the next rows are looked up first. Where the last ones met no contact that is there, these are written
+    without, which saves a sixth of the time; one that is there after all makes the chunk lose a race, as it were."""
 
-    def commit(self, step: OpenStep, chunk: list[Row | Rejection], state: Checkpoint) -> Checkpoint:
+    def commit(self, step: OpenStep, chunk: Chunk, state: Checkpoint) -> Checkpoint:
         """Write what comes after `state` in one step, and in another where a race for its contacts was lost.
 
         No savepoint would do instead of a new step: after a deadlock MySQL has rolled back the whole transaction.
@@ -73,25 +81,32 @@ class _Import:
             except DBAPIError as error:
                 if not is_lost_race(error):
                     raise
+                self.expects_conflicts = True
         with step() as open_step:
             return self.write(open_step, chunk, state)
 
-    def write(self, step: ImportStep, chunk: list[Row | Rejection], state: Checkpoint) -> Checkpoint:
+    def write(self, step: ImportStep, chunk: Chunk, state: Checkpoint) -> Checkpoint:
         """Write what comes after `state` in the step's transaction and return where that leads."""
-        rows = [row for row in chunk if isinstance(row, Row)]
-        outcome = apply_chunk(step.session, self.owner_id, rows, self.payload.on_conflict, now=self.clock())
-        rejections = _rejections(chunk, outcome, self.reader.plan)
+        rows = [row for row in chunk.rows if isinstance(row, Row)]
+        outcome = apply_chunk(
+            step.session,
+            self.owner_id,
+            rows,
+            self.payload.on_conflict,
+            now=self.clock(),
+            look_up=self.expects_conflicts,
+        )
+        self.expects_conflicts = outcome.found > 0
+        rejections = _rejections(chunk.rows, outcome, self.plan)
         errors_bytes = state.errors_bytes + self._append(step, rejections, state.errors_bytes)
-        result = _add(state.result, outcome, len(rejections))
-        state = self.reader.checkpoint(errors_bytes=errors_bytes, result=result)
-        progress = {"done": self.reader.position, "total": self.reader.size}
-        step.save(state.model_dump(mode="json"), **progress, unit="bytes")
+        state = chunk.checkpoint(errors_bytes=errors_bytes, result=_add(state.result, outcome, len(rejections)))
+        step.save(state.model_dump(mode="json"), done=chunk.position, total=self.size, unit="bytes")
         return state
 
     def _append(self, step: ImportStep, rejections: list[Rejection], errors_bytes: int) -> int:
         if not rejections:
             return 0
-        data = rejections_as_csv(rejections, self.reader.plan, with_header=errors_bytes == 0)
+        data = rejections_as_csv(rejections, self.plan, with_header=errors_bytes == 0)
         # A file made of faults must not fill the database, and more than this could not be uploaded again, even packed.
         if errors_bytes + len(data) <= self.payload.max_bytes * EXPANSION_LIMIT:
             step.append_file(ERRORS_FILE, data)

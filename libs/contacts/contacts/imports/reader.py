@@ -1,6 +1,7 @@
 """Reading a file chunk by chunk, from its start or from a checkpoint."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict
@@ -30,6 +31,30 @@ class Checkpoint(BaseModel):
     result: ImportResult
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next rows of a file, and the place behind them."""
+
+    rows: list[Row | Rejection]
+    is_last: bool
+    position: int
+    """Bytes of the file as stored that have been read."""
+    offset: int
+    line: int
+    hopeless_until: int
+    ignored_columns: list[str]
+
+    def checkpoint(self, *, errors_bytes: int, result: ImportResult) -> Checkpoint:
+        """Where an import stands that has written these rows too; the ignored columns of the result are added here."""
+        return Checkpoint(
+            offset=self.offset,
+            line=self.line,
+            hopeless_until=self.hopeless_until,
+            errors_bytes=errors_bytes,
+            result=result.model_copy(update={"ignored_columns": self.ignored_columns}),
+        )
+
+
 class ChunkReader:
     """The rows of one file, in chunks of at most CHUNK_ROWS rows and about CHUNK_BYTES bytes.
 
@@ -39,7 +64,6 @@ class ChunkReader:
     def __init__(self, source: BinaryIO, payload: ImportPayload, checkpoint: Checkpoint | None) -> None:
         self.plan = read_plan(read_head(source, HEAD_BYTES), payload.mapping)
         self.size = source.seek(0, 2)
-        self.is_at_end = False
         ignored = checkpoint.result.ignored_columns if checkpoint else self.plan.ignored_columns
         self._ignored = IgnoredColumns(ignored)
         self._lines = Lines(source, max_bytes=payload.max_bytes)
@@ -51,32 +75,30 @@ class ChunkReader:
         self._rows = self._read_rows()
 
     @property
-    def position(self) -> int:
-        """Bytes of the file as stored that have been read, of `size`."""
-        return min(self._lines.position, self.size)
+    def ignored_columns(self) -> list[str]:
+        """Those met so far."""
+        return list(self._ignored)
 
-    def take_chunk(self) -> list[Row | Rejection]:
-        """Return the next rows. None of them may be left, with `is_at_end` or without (a stretch of blank lines)."""
-        chunk: list[Row | Rejection] = []
-        end = self._lines.offset + CHUNK_BYTES
-        while len(chunk) < CHUNK_ROWS and self._lines.offset < end:
+    def take_chunk(self) -> Chunk:
+        """Return the next rows. There may be none, in the last chunk or in any other (a stretch of blank lines)."""
+        rows: list[Row | Rejection] = []
+        end, is_last = self._lines.offset + CHUNK_BYTES, False
+        while len(rows) < CHUNK_ROWS and self._lines.offset < end:
             try:
                 row = next(self._rows)
             except StopIteration:
-                self.is_at_end = True
+                is_last = True
                 break
             if row is not None:
-                chunk.append(row)
-        return chunk
-
-    def checkpoint(self, *, errors_bytes: int, result: ImportResult) -> Checkpoint:
-        """The place behind the rows taken so far."""
-        return Checkpoint(
+                rows.append(row)
+        return Chunk(
+            rows=rows,
+            is_last=is_last,
+            position=min(self._lines.position, self.size),
             offset=self._lines.offset,
             line=self._lines.number,
             hopeless_until=self._csv_records.hopeless_until,
-            errors_bytes=errors_bytes,
-            result=result.model_copy(update={"ignored_columns": list(self._ignored)}),
+            ignored_columns=self.ignored_columns,
         )
 
     def _skip_header(self) -> None:

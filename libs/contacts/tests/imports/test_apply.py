@@ -135,6 +135,37 @@ def test_a_chunk_takes_a_statement_for_each_thing_it_does_and_none_for_each_row(
 
 
 @only_on_mysql
+def test_rows_are_looked_up_until_none_is_there_and_again_when_one_is(
+    importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contacts.imports.reader.CHUNK_ROWS", 2)
+    importer.run(b"external_id,name\n5,theirs\n")
+    data = b"external_id,name\n" + b"".join(b"%d,ours\n" % number for number in range(10))
+    importer.database.warm()
+    with statements(importer.database) as counted:
+        result = importer.run(data, on_conflict="skip")
+    assert (result.created, result.skipped) == (9, 1)
+    # Chunks of two: 0 is looked up, 2 is not, 4 meets 5 and comes again with a look, so 6 is looked up, 8 is not.
+    assert counted.kinds["select"] == 3
+    assert counted.kinds["insert"] == 6
+    assert counted.kinds["commit"] == 5
+
+
+@pytest.mark.parametrize(("on_conflict", "counts"), [("skip", (0, 1, 0)), ("update", (1, 0, 0)), ("error", (0, 0, 1))])
+def test_a_row_without_a_name_is_looked_up_in_any_case(
+    importer: Importer, on_conflict: str, counts: tuple[int, ...]
+) -> None:
+    importer.run(b"external_id,given_name,name\na,G,theirs\n")
+    data = Row(CSVRecord(1, []), {"external_id": "a", "name": None})
+    with importer.database.write() as session:
+        outcome = apply_chunk(session, importer.owner_id, [data], OnConflict(on_conflict), now=utc_now(), look_up=False)
+        session.commit()
+    assert (outcome.updated, outcome.skipped, len(outcome.refused)) == counts
+    assert [refusal.field for refusal in outcome.refused] == ["external_id"] * len(outcome.refused)
+    assert [contact.name for contact in importer.contacts()] == ["G" if counts[0] else "theirs"]
+
+
+@only_on_mysql
 @pytest.mark.parametrize("on_conflict", ["skip", "update"])
 @pytest.mark.parametrize("step", [1, -1])
 def test_two_imports_of_the_same_rows_at_once_create_each_contact_once(
