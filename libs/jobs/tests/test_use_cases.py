@@ -7,7 +7,7 @@ import pytest
 from common.ids import new_id
 from jobs import transitions
 from jobs.enqueue import enqueue
-from jobs.errors import IdempotencyKeyRequired, JobNotFound, PayloadTooLarge
+from jobs.errors import IdempotencyKeyRequired, JobNotFound, PayloadTooLarge, TooManyJobs
 from jobs.kinds import job_kind
 from jobs.models import Job
 from jobs.states import JobState
@@ -64,6 +64,36 @@ def test_a_kind_with_effects_outside_asks_for_an_idempotency_key(store: StoreHar
     with pytest.raises(IdempotencyKeyRequired, match="kind mail needs an idempotency key"):
         store.enqueue(kind=mail)
     assert store.job(store.enqueue(kind=mail, idempotency_key="once")).kind == "mail"
+
+
+def test_an_owner_has_so_many_unfinished_jobs_at_most(store: StoreHarness) -> None:
+    store.start(), store.enqueue(), store.enqueue(max_unfinished=3)
+    with pytest.raises(TooManyJobs, match="3 unfinished jobs") as refusal:
+        store.enqueue(max_unfinished=3)
+    assert refusal.value.retry_after_seconds == 60
+    assert store.enqueue(max_unfinished=4)
+    lease = store.claim(store.enqueue())
+    assert lease is not None
+    for job_id in store.ids():
+        store.transition(transitions.cancel_queued, job_id)
+    assert store.enqueue(max_unfinished=3)
+    with pytest.raises(TooManyJobs):
+        store.enqueue(max_unfinished=3)
+    store.owner_id = new_id()
+    assert store.enqueue(max_unfinished=1)
+
+
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_unfinished_jobs_are_counted_in_their_index(store: StoreHarness) -> None:
+    for n in range(60):
+        store.owner_id = new_id() if n % 20 == 0 else store.owner_id
+        lease = store.start()
+        store.transition(transitions.succeed, lease, None)
+    query = "SELECT id FROM jobs WHERE state IN ('queued', 'running') AND owner_id = :owner LIMIT 10000"
+    with store.database.read() as session:
+        explain = text(f"EXPLAIN FORMAT=TRADITIONAL {query}")
+        plan = session.execute(explain, {"owner": store.owner_id.bytes}).mappings().one()
+    assert (plan["key"], "Using index" in plan["Extra"]) == ("ix_jobs_state_owner_id", True)
 
 
 def test_an_idempotency_key_is_used_once_per_owner_and_kind(store: StoreHarness) -> None:

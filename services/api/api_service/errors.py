@@ -22,7 +22,7 @@ from contacts.errors import (
     TooManyColumns,
     UnknownTargetField,
 )
-from jobs.errors import JobNotFound
+from jobs.errors import JobNotFound, TooManyJobs
 from jobs.files import FileTooLarge
 
 
@@ -57,6 +57,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ContactExists: Problem(409, "contact-exists", "Contact exists"),
     ContactChanged: Problem(412, "contact-changed", "Contact changed"),
     JobNotFound: Problem(404, "job-not-found", "Job not found"),
+    TooManyJobs: Problem(429, "too-many-jobs", "Too many jobs"),
     FileTooLarge: Problem(413, ImportTooLarge.code, "Import too large"),
     ErrorsNotFound: Problem(404, "errors-not-found", "No rejected rows"),
     ResultNotFound: Problem(404, "result-not-found", "No result"),

@@ -1,12 +1,13 @@
 """What the api service knows beyond what every web service does, with the defaults of all environments."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from common.config import DatabaseSettings, StateSettings, WebSettings
 from common.jwt.jwks import parse_jwks
 from common.jwt.jwks_fetch import check_url
-from pydantic import Field, field_validator
+from jobs.files import check_job_files
+from pydantic import AfterValidator, Field, field_validator
 
 MIB = 1024 * 1024
 
@@ -19,6 +20,8 @@ class APISettings(WebSettings, DatabaseSettings, StateSettings):
     auth_jwks_url: str
     auth_jwks_file: Path | None = None
     import_max_bytes: int = Field(default=100 * MIB, ge=1024)
+    job_files: Annotated[str, AfterValidator(check_job_files)] = "database"
+    jobs_max_unfinished: int = Field(default=10_000, ge=1)
 
     @field_validator("auth_jwks_url")
     @classmethod

@@ -7,9 +7,20 @@ from jobs.enqueue import enqueue
 from jobs.models import Job
 from sqlalchemy.orm import Session
 
+from api_service.job_store import JobStore
 
-def start_export(session: Session, *, owner_id: UUID, payload: ExportPayload, traceparent: str | None = None) -> Job:
-    """Queue the job that writes the file, commit, and return the job."""
-    job = enqueue(session, owner_id=owner_id, kind=CONTACTS_EXPORT, payload=payload, traceparent=traceparent)
+
+def start_export(
+    session: Session, store: JobStore, *, owner_id: UUID, payload: ExportPayload, traceparent: str | None = None
+) -> Job:
+    """Queue the job that writes the file, commit, and return the job. Raises TooManyJobs."""
+    job = enqueue(
+        session,
+        owner_id=owner_id,
+        kind=CONTACTS_EXPORT,
+        payload=payload,
+        traceparent=traceparent,
+        max_unfinished=store.max_unfinished,
+    )
     session.commit()
     return job

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from contacts.imports import CONTACTS_IMPORT, HEAD_BYTES, ImportPayload, OnConflict, read_head, read_plan
 from jobs.enqueue import enqueue
-from jobs.files import FileStore
 from jobs.models import Job
 from sqlalchemy.orm import Session
+
+from api_service.job_store import JobStore
 
 UPLOAD_FILE = "upload"  # never the client's own name for it: that may be errors.csv, which the job writes
 
@@ -19,6 +20,7 @@ def check_upload(file: BinaryIO, mapping: dict[str, str | None]) -> None:
 
 def start_import(
     session: Session,
+    store: JobStore,
     *,
     owner_id: UUID,
     file: BinaryIO,
@@ -30,14 +32,21 @@ def start_import(
 ) -> Job:
     """Store the file, queue the job that imports it, commit both at once, and return the job.
 
-    Raises FileTooLarge for more than `max_bytes`.
+    Raises FileTooLarge for more than `max_bytes`, and TooManyJobs.
     """
     file.seek(0)
-    stored = FileStore().save(
+    stored = store.files.save(
         session, owner_id=owner_id, name=UPLOAD_FILE, content_type=content_type, stream=file, max_bytes=max_bytes
     )
     payload = ImportPayload(file_id=stored.id, mapping=mapping, on_conflict=on_conflict, max_bytes=max_bytes)
-    job = enqueue(session, owner_id=owner_id, kind=CONTACTS_IMPORT, payload=payload, traceparent=traceparent)
+    job = enqueue(
+        session,
+        owner_id=owner_id,
+        kind=CONTACTS_IMPORT,
+        payload=payload,
+        traceparent=traceparent,
+        max_unfinished=store.max_unfinished,
+    )
     stored.job_id = job.id
     session.commit()
     return job

@@ -7,6 +7,7 @@ from common.web.context import current_traceparent
 from common.web.sessions import current_database
 
 from api_service.api.v1.jobs import view_job
+from api_service.job_store import current_job_store
 from api_service.use_cases.exports import start_export as start
 from api_service.views.exports import NewExport
 from api_service.views.jobs import JobView
@@ -17,10 +18,10 @@ exports = Redprint("exports", url_prefix="/contacts/exports", tags=("contacts",)
 @exports.post("", access=require("contacts:read", "jobs:write"), body=NewExport, response=JobView, status=202)
 def start_export(body: NewExport) -> tuple[JobView, int, dict[str, str]]:
     """Write the caller's contacts, or those with a tag, into a CSV or NDJSON file in the background."""
-    owner_id, traceparent = current_principal().user_id, current_traceparent()
+    owner_id, traceparent, store = current_principal().user_id, current_traceparent(), current_job_store()
     job = run_write(
         current_database(),
-        lambda session: start(session, owner_id=owner_id, payload=body.payload(), traceparent=traceparent),
+        lambda session: start(session, store, owner_id=owner_id, payload=body.payload(), traceparent=traceparent),
     )
     view = view_job(job)
     return view, 202, {"Location": view.links["self"]}

@@ -10,6 +10,7 @@ from flask import Flask, current_app, request
 
 from api_service.api.v1.jobs import view_job
 from api_service.config import APISettings
+from api_service.job_store import current_job_store
 from api_service.uploads import OVERHEAD_BYTES, read_upload
 from api_service.use_cases import imports as use_cases
 from api_service.views.imports import TEXT_PARTS, read_mapping, read_on_conflict
@@ -40,7 +41,7 @@ def start_import() -> tuple[JobView, int, dict[str, str]]:
     Parts: `file`; `mapping`, a JSON object from column to field (null ignores one); `on_conflict`, which is skip,
     update or error (the default), for rows whose external_id a contact has already.
     """
-    max_bytes = _settings(current_app).import_max_bytes
+    max_bytes, store = _settings(current_app).import_max_bytes, current_job_store()
     with read_upload(request, texts=TEXT_PARTS, max_bytes=max_bytes, check_head=check_first_bytes) as upload:
         mapping, on_conflict = read_mapping(upload.texts), read_on_conflict(upload.texts)
         use_cases.check_upload(upload.file, mapping)
@@ -48,6 +49,7 @@ def start_import() -> tuple[JobView, int, dict[str, str]]:
             current_database(),
             lambda session: use_cases.start_import(
                 session,
+                store,
                 owner_id=current_principal().user_id,
                 file=upload.file,
                 content_type=upload.content_type,

@@ -11,12 +11,13 @@ from common.redprint import Redprint
 from common.web.lifecycle import is_stopping
 from common.web.sessions import current_database, read_session
 from flask import Flask, Response, current_app, request, url_for
-from jobs.files import FileStore, JobFile
+from jobs.files import JobFile
 from jobs.models import Job
 from jobs.use_cases import jobs as use_cases
 from sqlalchemy.orm import Session
 
 from api_service.job_events import EXTENSION, StreamSlots, event_id, stream_events
+from api_service.job_store import current_job_store
 from api_service.use_cases.jobs import find_errors, find_result, has_result_file, results_so_far
 from api_service.views.jobs import JobErrorView, JobView, ProgressView
 
@@ -144,7 +145,7 @@ def _all_paths_of(job_id: UUID) -> dict[str, str]:
 
 def _send(file: JobFile, content_type: str, name: str) -> Response:
     """The file in pieces, one in memory at a time."""
-    response = Response(FileStore().read(current_database(), file.id), content_type=content_type)
+    response = Response(current_job_store().files.read(current_database(), file.id), content_type=content_type)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Content-Length"] = str(file.size_bytes)
     response.headers["Accept-Ranges"] = "none"
