@@ -1,8 +1,7 @@
 """Short ways for tests to arrange jobs in a store and to look at them."""
 
-import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from common.db import Database
@@ -15,18 +14,6 @@ from jobs.enqueue import enqueue
 from jobs.kinds import Declaration, Kind, job_kind
 from jobs.models import Job, JobAttempt
 from jobs.transitions import Lease, claim
-
-T = TypeVar("T")
-
-
-def eventually(condition: Callable[[], T], seconds: float = 40) -> T:
-    """Wait until `condition` gives something true, and return that; raises TimeoutError."""
-    give_up_at = time.monotonic() + seconds
-    while not (answer := condition()):
-        if time.monotonic() > give_up_at:
-            raise TimeoutError(f"not within {seconds} s")
-        time.sleep(0.02)
-    return answer
 
 
 class Numbers(BaseModel):
@@ -51,7 +38,8 @@ class StoreHarness:
             return job.id
 
     def claim(self, job_id: UUID, worker: str = "w1", lease_seconds: float = 30) -> Lease | None:
-        job = self.transition(claim, job_id, worker, lease_seconds)
+        with self.database.statements() as session:
+            job = claim(session, job_id, worker, lease_seconds)
         return None if job is None else Lease(job.id, job.fence)
 
     def start(self, **options: Any) -> Lease:

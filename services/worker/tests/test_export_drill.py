@@ -7,12 +7,13 @@ from uuid import UUID
 
 import psutil
 import pytest
+from common.testing.waiting import eventually
 from contacts.exports import CONTACTS_EXPORT, ExportFormat, ExportPayload
 from contacts.testing import Exporter, Importer
 from jobs.enqueue import enqueue
 from jobs.files import FileStore
 from jobs.states import JobState, Outcome
-from jobs.testing import StoreHarness, eventually
+from jobs.testing import StoreHarness
 
 pytestmark = [pytest.mark.slow, pytest.mark.drill]
 CONTACTS = 60_000

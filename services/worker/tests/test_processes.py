@@ -11,11 +11,12 @@ from typing import Any
 
 import psutil
 import pytest
+from common.testing.waiting import eventually
 from jobs import transitions
 from jobs.files import FileStore
 from jobs.kinds import job_kind
 from jobs.states import JobState, Outcome
-from jobs.testing import Numbers, StoreHarness, eventually
+from jobs.testing import Numbers, StoreHarness
 
 pytestmark = pytest.mark.slow
 on_sqlite = pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
