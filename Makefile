@@ -46,7 +46,7 @@ charts-check: ## Check charts, k8s, compose.yaml and skaffold.yaml without a clu
 	@PYTHON="$(PYTHON)" scripts/charts-check $(if $(K),-k "$(K)")
 
 .PHONY: memory
-memory: $(VENV) ## Measure a worker's memory for an import of 10,000 and of a million rows (some minutes)
+memory: $(VENV) ## Measure the memory of importing, exporting and downloading 10,000 and a million rows (some minutes)
 	@$(PY) scripts/memory
 
 .PHONY: format

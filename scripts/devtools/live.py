@@ -3,9 +3,12 @@
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
 
 from devtools.paths import ROOT
 from devtools.ports import free_port
@@ -17,6 +20,7 @@ from devtools.tour.steps import new_account
 
 # Short, so that a test need not wait half a minute until a dead worker is noticed.
 TIMES = {"APP_ENV": "development", "JOB_LEASE_SECONDS": "4", "DISPATCHER_REDISPATCH_SECONDS": "3"}
+PIECE_BYTES = 64 * 1024
 
 
 class Unexpected(AssertionError):
@@ -62,6 +66,22 @@ class Client:
         """Upload the file and return the job's path."""
         request = Request("POST", f"{self.api_url}/api/v1/contacts/imports", token=self.token, upload={"file": file})
         return expect(202, send(request)).headers["location"]
+
+    def export(self, file_format: str = "csv") -> str:
+        """Ask for a file of all contacts and return the job's path."""
+        body = {"format": file_format}
+        request = Request("POST", f"{self.api_url}/api/v1/contacts/exports", token=self.token, body=body)
+        return expect(202, send(request)).headers["location"]
+
+    def count_lines(self, path: str) -> int:
+        """Download what is there, a piece at a time, and return how many lines it has."""
+        address = urlsplit(self.api_url)
+        with closing(HTTPConnection(address.hostname or "", address.port, timeout=60)) as connection:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise Unexpected(f"{answer.status} instead of a file")
+            return sum(piece.count(b"\n") for piece in iter(lambda: answer.read(PIECE_BYTES), b""))
 
     def job(self, path: str) -> dict[str, Any]:
         """Return the job as the api shows it."""

@@ -1,7 +1,8 @@
-"""scripts/memory: how much memory a worker needs for a small and for a large import; it must not grow with the file."""
+"""scripts/memory: what memory small and large imports, exports and downloads need; it must not grow with the file."""
 
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from common.db import migrate
 from sqlalchemy import URL, make_url
 
 from devtools import say
-from devtools.live import TIMES, Client, LiveStack, pick_ports, write_contacts
+from devtools.live import TIMES, Client, LiveStack, Unexpected, pick_ports, write_contacts
 from devtools.run.prepare import make_folders, make_keys
 from devtools.run.stack import Stack
 from devtools.testing import mysql_for_tests
@@ -22,6 +23,10 @@ SIZES = (10_000, 1_000_000)
 ALLOWED_GROWTH = 1.2
 SAMPLE_SECONDS = 0.05
 MIB = 1024 * 1024
+TIMEOUT_SECONDS = 1800
+
+Peaks = dict[str, int]
+"""The most bytes a process needed, by what it did."""
 
 
 class PeakMemory(threading.Thread):
@@ -38,8 +43,10 @@ class PeakMemory(threading.Thread):
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
-        while not self._stop_asked.wait(SAMPLE_SECONDS):
+        while True:
             self.peak_bytes = max(self.peak_bytes, sum(map(_resident, self._tree())))
+            if self._stop_asked.wait(SAMPLE_SECONDS):
+                return
 
     def stop(self) -> int:
         """Stop watching and return the peak."""
@@ -57,25 +64,54 @@ def main() -> int:
         if address is None:
             say.note(f"memory: this is measured on MySQL, and there is none: {reason}.")
             return 1
-        peaks = [_measure(address, Path(folder) / str(rows), rows) for rows in SIZES]
-    growth = peaks[1] / peaks[0]
-    say.result(
-        f"{SIZES[1]:,} rows need {growth:.2f} times the memory of {SIZES[0]:,}; up to {ALLOWED_GROWTH} is allowed."
-    )
-    return int(growth > ALLOWED_GROWTH)
+        small, large = (_measure(address, Path(folder) / str(rows), rows) for rows in SIZES)
+    growths = {name: large[name] / small[name] for name in small}
+    for name, growth in growths.items():
+        say.result(
+            f"{name}: {SIZES[1]:,} rows need {growth:.2f} times the memory of {SIZES[0]:,}; "
+            f"up to {ALLOWED_GROWTH} is allowed."
+        )
+    return int(max(growths.values()) > ALLOWED_GROWTH)
 
 
-def _measure(address: str, folder: Path, rows: int) -> int:
-    """Import so many rows with a worker of its own; the first import of a worker also loads its code."""
+def _measure(address: str, folder: Path, rows: int) -> Peaks:
+    """Import, export and download so many rows with processes of their own; the first of each also loads its code."""
+    peaks: Peaks = {}
     with _databases(address) as (auth_database, api_database), _running(folder, auth_database, api_database) as live:
         client = Client(live.stack.auth_url, live.stack.api_url)
         job = client.import_file(write_contacts(folder / "contacts.csv", rows))
-        peak = PeakMemory(live.pid("worker"))
-        peak.start()
-        done = client.wait_for_success(job, timeout_seconds=1200)
-        used = peak.stop()
-    say.result(f"{done['result']['created']:>9,} rows: {used / MIB:.1f} MiB at most")
-    return used
+        with _watching(live, "worker", "import", rows, peaks):
+            done = client.wait_for_success(job, TIMEOUT_SECONDS)
+        _check(done["result"]["created"], rows)
+        client.token = client.log_in()  # the import may have outlasted the first one
+        with _watching(live, "worker", "export", rows, peaks):
+            done = client.wait_for_success(client.export(), TIMEOUT_SECONDS)
+        _check(done["result"]["rows"], rows)
+        client.token = client.log_in()
+        with _watching(live, "api", "download", rows, peaks):
+            lines = client.count_lines(done["links"]["result"])
+        _check(lines - 1, rows)
+    return peaks
+
+
+@contextmanager
+def _watching(live: LiveStack, service: str, name: str, rows: int, peaks: Peaks) -> Iterator[None]:
+    """Note and print the peak of a service while the block runs."""
+    peak, started = PeakMemory(live.pid(service)), time.monotonic()
+    peak.start()
+    try:
+        yield
+    finally:
+        peaks[name] = peak.stop()
+    seconds = time.monotonic() - started
+    say.result(
+        f"{name:>8} of {rows:>9,} rows: {service} {peaks[name] / MIB:.1f} MiB at most, {rows / seconds:,.0f} rows/s"
+    )
+
+
+def _check(found: int, rows: int) -> None:
+    if found != rows:
+        raise Unexpected(f"{found} of {rows} rows")
 
 
 @contextmanager
