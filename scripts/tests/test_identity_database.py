@@ -1,8 +1,12 @@
 """auth's database is killed or frozen: auth says so, serves what needs none, and recovers; the api goes on."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
+from statistics import median
+from threading import Event
 
 import pytest
 from common.db import migrate
@@ -27,6 +31,9 @@ pytestmark = [
 # A statement waits 10 s for a server that does not answer, and connecting 2 s; twice that only tells "ended by itself".
 WORST_SECONDS = 25.0
 BACK_SECONDS = 5.0
+# The kubelet waits 3 s for an answer; with every thread in a wait of its own it would take 8 s and more.
+LIVES_SECONDS = 3.0
+PEOPLE = 24  # three for each thread of auth
 
 
 @pytest.fixture
@@ -68,7 +75,7 @@ class Outage:
 
     def ask_all(self) -> None:
         assert_unavailable(self.timed("needing the database", next(self.needing)))
-        for request in (self.calls.jwks(), self.calls.metadata(), self._livez()):
+        for request in (self.calls.jwks(), self.calls.metadata(), self.livez()):
             expect(200, self.timed("not needing it", request))
         self.ask_api()
 
@@ -83,8 +90,32 @@ class Outage:
     def readable(self) -> str:
         return "; ".join(f"{kind}: {spread(seconds)}" for kind, seconds in self.seconds.items())
 
-    def _livez(self) -> Request:
+    def livez(self) -> Request:
         return Request("GET", f"{self.calls.auth_url}/livez")
+
+
+def ask_livez_while_all_threads_wait(product: Product, outage: Outage) -> list[float]:
+    """More people than threads ask for what needs the database; return how long each process took to say it lives."""
+    stopping = Event()
+
+    def insist() -> None:
+        while not stopping.is_set():
+            assert_unavailable(send(outage.calls.me(outage.tokens.access), timeout_seconds=60))
+            time.sleep(0.1)
+
+    with ThreadPoolExecutor(PEOPLE) as people:
+        insisting = [people.submit(insist) for _ in range(PEOPLE)]
+        time.sleep(1)
+        took = []
+        for _ in range(6):
+            response, seconds = timed(lambda: send(outage.livez(), timeout_seconds=60))
+            expect(200, response)
+            took.append(seconds)
+            time.sleep(0.5)
+        stopping.set()
+    for insisted in insisting:
+        insisted.result()
+    return took
 
 
 def seconds_until_served(product: Product, account: Account) -> float:
@@ -116,11 +147,14 @@ def test_auth_says_that_its_database_is_away_and_recovers_by_itself(
     frozen = Outage(product, account, tokens)
     for _ in range(6):
         frozen.ask_all()
+    lives = ask_livez_while_all_threads_wait(product, frozen)
     assert max(frozen.seconds["needing the database"]) < WORST_SECONDS
+    assert median(lives) < LIVES_SECONDS, lives
     database_server.thaw()
     back_after_freeze = seconds_until_served(product, account)
 
     assert product.worker_pids("auth") == pids, "a process of auth was restarted"
     figures(f"database killed: {killed.readable()}; login {back_after_kill:.2f} s after it is back")
     figures(f"database frozen: {frozen.readable()}; login {back_after_freeze:.2f} s after it is back")
+    figures(f"database frozen and {PEOPLE} people insisting: /livez {spread(lives)}")
     assert max(back_after_kill, back_after_freeze) < BACK_SECONDS

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExecutionContext
 from sqlalchemy.pool import PoolProxiedConnection
 
+from common.db.reachability import Reachability
 from common.db.reads import is_read_only, refuse_write
 
 BEGIN = "BEGIN"
@@ -34,15 +35,23 @@ GREETING_TIMEOUT_SECONDS = 3
 
 
 class PromptConnection(Connection):  # type: ignore[misc] # the driver ships no types
-    """PyMySQL's connection, which gives up a server that does not let it in within GREETING_TIMEOUT_SECONDS."""
+    """PyMySQL's connection, which gives up a server that does not let it in within GREETING_TIMEOUT_SECONDS.
+
+    Raises OperationalError at once while another thread waits for that already.
+    """
 
     _read_timeout: float | None
+
+    def __init__(self, *args: Any, reachability: Reachability, **options: Any) -> None:
+        self._reachability = reachability
+        super().__init__(*args, **options)  # connects
 
     def connect(self, sock: Any = None) -> None:
         of_statements = self._read_timeout
         self._read_timeout = min(of_statements or GREETING_TIMEOUT_SECONDS, GREETING_TIMEOUT_SECONDS)
         try:
-            super().connect(sock)
+            with self._reachability.attempt():
+                super().connect(sock)
         finally:
             self._read_timeout = of_statements
 
@@ -83,8 +92,12 @@ class RedprintMySQLDialect(MySQLDialect_pymysql):
     supports_statement_cache = True
     ddl_compiler = RedprintDDLCompiler
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._reachability = Reachability()
+
     def connect(self, *cargs: Any, **cparams: Any) -> DBAPIConnection:
-        connection: DBAPIConnection = PromptConnection(*cargs, **cparams)
+        connection: DBAPIConnection = PromptConnection(*cargs, reachability=self._reachability, **cparams)
         return connection
 
     def do_commit(self, dbapi_connection: PoolProxiedConnection) -> None:

@@ -11,6 +11,7 @@ from common.db import Database
 from common.db.engine import POOL_RECYCLE_SECONDS, make_engine
 from common.db.mysql import GREETING_TIMEOUT_SECONDS
 from common.testing.statements import statements
+from common.testing.waiting import eventually
 from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -214,6 +215,26 @@ def test_a_server_that_accepts_and_never_speaks_is_given_up(database_backend, re
         with pytest.raises(OperationalError):
             database.warm()
         assert time.monotonic() - started < below
+        database.dispose()
+
+
+def expect_no_answer(database):
+    with pytest.raises(OperationalError, match="timed out"):
+        database.warm()
+
+
+def test_while_a_thread_waits_for_a_silent_server_others_are_told_at_once(database_backend):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"mysql+pymysql://user@127.0.0.1:{deaf.getsockname()[1]}/name"
+        database = Database(url, pool_size=2, read_timeout_seconds=2)
+        expect_no_answer(database)
+        waiting = threading.Thread(target=expect_no_answer, args=[database])
+        waiting.start()
+        eventually(lambda: database.engine.dialect._reachability._probed_until)
+        with pytest.raises(OperationalError, match="another thread waits"):
+            database.warm()
+        assert waiting.is_alive()
+        waiting.join()
         database.dispose()
 
 
