@@ -1,5 +1,6 @@
 """Texts that are not the one canonical spelling of a token, and sizes meant to cost time."""
 
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -110,6 +111,24 @@ def test_the_longest_token_accepted_has_4096_characters(
 )
 def test_another_spelling_is_refused(mint: Any, refuse: Refuse, spoil: Callable[[str], str]) -> None:
     assert refuse(spoil(mint.token())) in {"encoding", "header", "size"}
+
+
+@pytest.mark.parametrize("segment", [1, 2], ids=["A60-payload", "A60-signature"])
+def test_the_same_bytes_in_the_other_alphabet_are_refused(mint: Any, refuse: Refuse, segment: int) -> None:
+    tokens = (mint.token(claims=mint.claims(x=">?~" * number)).split(".") for number in itertools.count(3))
+    segments = next(segments for segments in tokens if set(segments[segment][:-1]) & {"-", "_"})
+    segments[segment] = segments[segment][:-1].replace("-", "+").replace("_", "/") + segments[segment][-1]
+    assert refuse(".".join(segments)) == "encoding"
+
+
+@pytest.mark.parametrize("filling", ["\n\n\n\n", "    ", "====", "!!!!"], ids=lambda filling: f"A61-{filling!r}")
+@pytest.mark.parametrize("segment", [0, 1, 2])
+def test_characters_that_lenient_decoders_skip_are_refused(
+    mint: Any, refuse: Refuse, segment: int, filling: str
+) -> None:
+    segments = mint.token().split(".")
+    segments[segment] = segments[segment][:8] + filling + segments[segment][8:]
+    assert refuse(".".join(segments)) in {"encoding", "header"}
 
 
 @pytest.mark.parametrize("value", [None, b"bytes", 7, ["x"]], ids=lambda value: type(value).__name__)

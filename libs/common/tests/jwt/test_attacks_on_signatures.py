@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -151,9 +152,22 @@ def test_a_der_encoded_ecdsa_signature_is_refused_a11(mint: Any, refuse: Refuse)
 
 
 def test_a_longer_or_shorter_signature_is_refused_a11(mint: Any, refuse: Refuse) -> None:
-    signature = signature_of(mint.token())
-    for changed in (signature[:-1], signature + b"\0", b"\0" + signature, signature * 2):
-        assert refuse(mint.unsigned(signature=changed)) == "signature"
+    signing_input = mint.signing_input()
+    signature = mint.key.sign(signing_input.encode())
+    r, s = signature[:32], signature[32:]
+    for changed in (signature[:-1], signature + b"\0", b"\0" + signature, r + b"\0" + s, signature * 2):
+        assert refuse(f"{signing_input}.{encode_base64url(changed)}") == "signature"
+
+
+def test_a_signature_without_the_zero_its_s_begins_with_is_refused_a11(
+    mint: Any, accept: Accept, refuse: Refuse
+) -> None:
+    tokens = (mint.token(claims=mint.claims(jti=str(number))) for number in itertools.count())
+    token = next(token for token in tokens if signature_of(token)[32] == 0)  # one in 256
+    assert accept(token)
+    signing_input, _, _ = token.rpartition(".")
+    signature = signature_of(token)
+    assert refuse(f"{signing_input}.{encode_base64url(signature[:32] + signature[33:])}") == "signature"
 
 
 def test_a_token_signed_by_a_foreign_key_is_refused_a12(mint: Any, refuse: Refuse) -> None:

@@ -52,6 +52,10 @@ def test_bytes_come_back_as_they_were(data: bytes) -> None:
 
 @given(st.text(ALPHABET + "+/=. \n\0é", max_size=12) | st.text(max_size=6))
 @example("AB")
+@example("A+AA")
+@example("A/AA")
+@example("AAAA====AAAA")
+@example("AAAA\n\n\n\nAAAA")
 @example("A=")
 @example("AAA=")
 def test_a_text_is_read_only_where_it_is_what_would_be_written(text: str) -> None:
