@@ -28,7 +28,7 @@ test: ## Run all tests on SQLite and MySQL (T=path narrows, REQUIRE_MYSQL=1 insi
 	@$(PY) scripts/test $(T)
 
 .PHONY: drill
-drill: $(VENV) ## Run the tests that wait out time limits, or kill and start everything (about two minutes)
+drill: $(VENV) ## Run the tests that wait out time limits, or kill and start everything (some minutes)
 	@$(PY) scripts/test -m drill
 
 .PHONY: interop

@@ -1,7 +1,8 @@
-"""auth is gone altogether: the api goes on with the keys it knows, and one that starts now says what it waits for."""
+"""auth is gone altogether: the api goes on with the keys it knows, and a new one waits for keys or is given them."""
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -24,13 +25,15 @@ def statuses(apis: list[Connection], request: Request) -> list[int]:
 
 
 def test_the_api_outlives_auth_and_waits_for_it_at_its_own_start(
-    product: Product, figures: Callable[[str], None]
+    product: Product, tmp_path: Path, figures: Callable[[str], None]
 ) -> None:
     calls, api_url = product.calls, product.live.stack.api_url
     tokens = product.log_in(product.register())
     apis = product.connect_to_each("api")
     assert statuses(apis, calls.contacts(tokens.access)) == [200, 200]
 
+    bundled = tmp_path / "jwks.json"
+    bundled.write_bytes(expect(200, send(calls.jwks())).content)
     product.live.kill("auth")
     # The second one names a key nobody knows, so that the api asks for keys in vain.
     unknown = "eyJhbGciOiJFUzI1NiIsImtpZCI6Im5vYm9keSIsInR5cCI6ImF0K2p3dCJ9." + tokens.access.partition(".")[2]
@@ -47,6 +50,16 @@ def test_the_api_outlives_auth_and_waits_for_it_at_its_own_start(
     assert int(not_ready.headers["retry-after"]) > 0
     expect(401, send(calls.contacts(tokens.access)))
 
+    product.live.kill("api")
+    with_keys = product.live.stack.api()
+    with_keys.env["AUTH_JWKS_FILE"] = str(bundled)
+    product.live.start(with_keys)
+    assert wait_for(f"{api_url}/readyz", 60, Event())
+    assert statuses(product.connect_to_each("api"), calls.contacts(tokens.access)) == [200, 200]
+
+    product.live.kill("api")
+    product.live.start(product.live.stack.api())
+    assert wait_for(f"{api_url}/livez", 60, Event())
     begun = time.monotonic()
     product.live.start(product.live.stack.auth())
     product.live.wait_until_ready()
