@@ -1,8 +1,11 @@
 """Random sequences of everything that can happen to a job, late and repeated messages of dead workers included."""
 
+import os
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from common.clock import utc_now
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -18,7 +21,9 @@ from jobs.models import Job
 from jobs.states import JobState
 from jobs.testing import StoreHarness
 from jobs.transitions import Lease
+from sqlalchemy import Column
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.visitors import iterate
 
 ERROR = {"code": "x", "message": "y"}
 FENCES = st.integers(min_value=1, max_value=6)
@@ -48,6 +53,29 @@ class JobMachine(RuleBasedStateMachine):
         if expected:
             self.state, self.fence, self.attempt = JobState.RUNNING, self.fence + 1, self.attempt + 1
             self.silent = False
+
+    @rule()
+    def claim_while_another_worker_comes_and_goes(self) -> None:
+        """Between looking and claiming: the row is queued again, but not as it was seen."""
+        expected = self.state is JobState.QUEUED
+        assert not claim_interrupted(self.store, self.job_id) or not expected
+        if expected:
+            self.fence, self.silent = self.fence + 1, False
+
+    @rule()
+    def redrive(self) -> None:
+        expected = self.state in {JobState.FAILED, JobState.DEAD}
+        assert self.store.transition(transitions.redrive, self.job_id, "ann") == expected
+        if expected:
+            self.state, self.attempt, self.crashes, self.cancel_requested = JobState.QUEUED, 0, 0, False
+
+    @rule(delay_seconds=st.sampled_from([-1, 60]))
+    def fail_overdue(self, delay_seconds: float) -> None:
+        self.store.change(self.job_id, deadline_at=utc_now() + timedelta(seconds=delay_seconds))
+        expected = self.state is JobState.QUEUED and delay_seconds < 0
+        assert self.store.transition(transitions.fail_overdue, self.job_id) == expected
+        if expected:
+            self.state = JobState.FAILED
 
     @rule(fence=FENCES)
     def heartbeat(self, fence: int) -> None:
@@ -136,6 +164,23 @@ class JobMachine(RuleBasedStateMachine):
         assert still_open == ([self.fence] if self.state is JobState.RUNNING else [])
 
 
+def claim_interrupted(store: StoreHarness, job_id: Any) -> bool:
+    """Claim; another worker claims and gives back between the look and the UPDATE. Whether the claim succeeded."""
+    with store.database.statements() as session:
+        execute, looks = session.execute, iter([True])
+
+        def interrupted(*args: Any, **options: Any) -> Any:
+            found = execute(*args, **options)
+            if next(looks, False) and (lease := store.claim(job_id, "another")):
+                assert store.transition(transitions.release, lease) or store.transition(
+                    transitions.stop_cancelled, lease
+                )
+            return found
+
+        session.execute = interrupted  # type: ignore[method-assign]
+        return transitions.claim(session, job_id, "w1", 30) is not None
+
+
 def play(store: StoreHarness, sequences: int, *, always_the_same: bool = False) -> None:
     machine = type("StoredJobMachine", (JobMachine,), {"store": store})
     options = settings(
@@ -152,6 +197,63 @@ def play(store: StoreHarness, sequences: int, *, always_the_same: bool = False) 
 
 def test_any_sequence_of_events_leaves_the_job_as_the_model_says(store: StoreHarness) -> None:
     play(store, sequences=60 if store.database.dialect_name == "sqlite" else 25)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(4 * 3600)
+def test_ten_thousand_sequences(store: StoreHarness) -> None:
+    """`JOB_SEQUENCES=10000 make drill T=libs/jobs`, which takes the better part of an hour; 500 where it is not set."""
+    play(store, sequences=int(os.environ.get("JOB_SEQUENCES", "500")))
+
+
+FENCED = ["renew", "save_progress", "guard", "succeed", "fail", "die", "stop_cancelled", "retry", "release", "expire"]
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("function", "column"),
+    [
+        *[(function, "fence") for function in ["claim", *FENCED]],
+        *[(function, "state") for function in ["cancel_queued", "request_cancel", "redrive", "fail_overdue"]],
+        ("expire", "lease_until"),
+    ],
+)
+def test_a_condition_dropped_from_one_where_is_noticed(
+    store: StoreHarness, monkeypatch: pytest.MonkeyPatch, function: str, column: str
+) -> None:
+    """Mutants of the state machine, one condition of one statement each: the sequences above kill every one of them."""
+    drop_condition(monkeypatch, function, column)
+    with pytest.raises((AssertionError, IntegrityError, ExceptionGroup)):
+        play(store, sequences=3000, always_the_same=True)
+
+
+def drop_condition(monkeypatch: pytest.MonkeyPatch, function: str, column: str) -> None:
+    """Take the conditions on this column out of what the function sends, and of nothing else."""
+    original, happened, held = getattr(transitions, function), transitions._happened, transitions._held
+    inside: list[bool] = []
+
+    def mutated(*args: Any, **options: Any) -> Any:
+        inside.append(True)
+        try:
+            return original(*args, **options)
+        finally:
+            inside.pop()
+
+    def kept(conditions: Any) -> tuple[Any, ...]:
+        return tuple(each for each in conditions if not (inside and column in columns_of(each)))
+
+    def send(session: Any, statement: Any) -> bool:
+        statement._where_criteria = kept(statement._where_criteria)
+        return happened(session, statement)
+
+    monkeypatch.setattr(transitions, function, mutated)
+    monkeypatch.setattr(transitions, "_happened", send)
+    monkeypatch.setattr(transitions, "_held", lambda lease: kept(held(lease)))
+
+
+def columns_of(condition: Any) -> set[str]:
+    return {each.name for each in iterate(condition) if isinstance(each, Column)}
 
 
 @pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)

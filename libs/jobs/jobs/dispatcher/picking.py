@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from common.db import Database
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -28,9 +29,10 @@ class Picked:
     lag_seconds: float
 
 
-def has_due(session: Session) -> bool:
+def has_due(database: Database) -> bool:
     """Whether there is anything to pick: one cheap read, so that an idle dispatcher takes no lock."""
-    return session.scalars(select(Job.id).where(*_due()).limit(1)).first() is not None
+    with database.read_engine.connect() as connection:
+        return connection.execute(_FIRST_DUE).first() is not None
 
 
 def pick_due(session: Session, limit: int) -> list[Picked]:
@@ -72,6 +74,10 @@ def published_by_queue(session: Session) -> Counter[str]:
 
 def _due() -> tuple[ColumnElement[bool], ...]:
     return _QUEUED, Job.dispatched_at.is_(None), Job.run_after <= database_time()
+
+
+# Asked up to 20 times a second: made once and without objects of the model, it takes half the time.
+_FIRST_DUE = select(Job.__table__.c.id).where(*_due()).limit(1)
 
 
 def _pick(

@@ -105,7 +105,7 @@ class StoreDispatcher:
 
         Raises PublishError after taking back what was not published.
         """
-        if not self._has_due():
+        if not picking.has_due(self._database):
             return False
         self._last_due_at = time.monotonic()
         picked = self._mark(lambda session: picking.pick_due(session, self._pace.batch))
@@ -134,10 +134,6 @@ class StoreDispatcher:
             metrics.redispatched.labels(self._store).inc(len(picked))
             log.warning("jobs_published_again", store=self._store, queue=queue, count=len(picked))
         return len(picked) == self._pace.batch
-
-    def _has_due(self) -> bool:
-        with self._database.read() as session:
-            return picking.has_due(session)
 
     def _mark(self, pick: Callable[[WriteSession], list[Picked]]) -> list[Picked]:
         def work(session: WriteSession) -> list[Picked]:
