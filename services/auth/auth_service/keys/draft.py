@@ -42,8 +42,8 @@ class Draft:
         return planned
 
     def add_refresh_key(self, sign_from: datetime, above: int = 0) -> PlannedKey[RefreshKey]:
-        """Make a key of the version after `above` and all there are."""
-        version = max([above, *(planned.key.version for planned in self.refresh)]) + 1
+        """Make a key of the version after `above` and all there are, those of an interrupted command included."""
+        version = max([above, *self._folder.refresh_versions]) + 1
         if version > MAX_VERSION:
             raise KeyFileError(f"refresh keys have versions up to {MAX_VERSION}, and that one is taken")
         content = new_refresh_key()
@@ -95,6 +95,8 @@ def open_draft(directory: Path, now: datetime) -> Iterator[Draft]:
         draft.drop_retired()
         try:
             yield draft
+            # What could not be read any more could not be mended by a command either.
+            draft.keys.check_number(draft.now, "the plan")
         except BaseException:
             folder.delete(draft.made)
             raise

@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from auth_service.keys.errors import KeyFileError
-from auth_service.keys.manifest import FILE_NAME, Entry, manifest_document
+from auth_service.keys.manifest import FILE_NAME, Entry, list_key_files, manifest_document
 from auth_service.keys.mounted import is_mounted
+from auth_service.keys.refresh import version_of
+
+_UNFINISHED = ".new-"
 
 
 class KeyFolder:
@@ -22,6 +25,11 @@ class KeyFolder:
     def has_manifest(self) -> bool:
         return (self.directory / FILE_NAME).exists()
 
+    @property
+    def refresh_versions(self) -> list[int]:
+        """Those with a file, named by the manifest or not."""
+        return [version for name in list_key_files(self.directory) if (version := version_of(name))]
+
     def write_manifest(self, entries: Iterable[Entry]) -> None:
         """Put a manifest there, in place of an older one at one stroke."""
         temporary = self._write_temporary(manifest_document(entries))
@@ -29,10 +37,12 @@ class KeyFolder:
         self._flush_names()
 
     def write_key(self, name: str, content: bytes) -> None:
-        """Write a new key file; raises FileExistsError rather than replace one."""
+        """Write a new key file; raises KeyFileError rather than replace one."""
         temporary = self._write_temporary(content)
         try:
             os.link(temporary, self.directory / name)  # unlike a rename it never replaces
+        except FileExistsError as error:
+            raise KeyFileError(f"{self.directory / name} is there and {FILE_NAME} does not name it") from error
         finally:
             os.unlink(temporary)
         self._flush_names()
@@ -43,8 +53,13 @@ class KeyFolder:
             (self.directory / name).unlink(missing_ok=True)
         self._flush_names()
 
+    def clear(self) -> None:
+        """Delete what a command that was killed has not finished: it may hold a key, and would go into the Secret."""
+        for path in self.directory.glob(f"{_UNFINISHED}*"):
+            path.unlink()
+
     def _write_temporary(self, content: bytes) -> str:
-        descriptor, temporary = tempfile.mkstemp(dir=self.directory, prefix=".new-")  # made with mode 0600
+        descriptor, temporary = tempfile.mkstemp(dir=self.directory, prefix=_UNFINISHED)  # made with mode 0600
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -74,7 +89,9 @@ def open_folder(directory: Path) -> Iterator[KeyFolder]:
         raise KeyFileError(f"the key directory {directory} cannot be read: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield KeyFolder(directory)
+        folder = KeyFolder(directory)
+        folder.clear()
+        yield folder
     except OSError as error:
         raise KeyFileError(f"{error.filename or directory} cannot be changed: {error.strerror}") from error
     finally:

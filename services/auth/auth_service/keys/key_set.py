@@ -65,6 +65,11 @@ class KeySet:
     def active_refresh_key(self, now: datetime) -> RefreshKey:
         return active_at(self.refresh, now).key
 
+    def check_number(self, now: datetime, place: str) -> None:
+        """Raise KeyFileError if more keys are published than verifiers take; `place` says where, for people."""
+        if len(self.published(now)) > MAX_KEYS:
+            raise KeyFileError(f"{place} publishes more than {MAX_KEYS} keys, which verifiers refuse")
+
     @cached_property
     def by_kid(self) -> Mapping[str, tuple[VerifyingKey, datetime | None]]:
         """Each signing key's public half by its `kid`, with the moment from which it is retired, if there is one."""
@@ -91,8 +96,7 @@ def read_key_set(directory: Path, now: datetime) -> KeySet:
     keys = KeySet(tuple(in_order(signing)), tuple(in_order(refresh)))
     if len(keys.by_kid) != len(signing):
         raise KeyFileError(f"two files of {directory} hold one signing key")
-    if len(keys.published(now)) > MAX_KEYS:
-        raise KeyFileError(f"{named} publishes more than {MAX_KEYS} keys, which verifiers refuse")
+    keys.check_number(now, named)
     return keys
 
 

@@ -15,6 +15,7 @@ from auth_service.keys.manifest import read_manifest
 from auth_service.keys.pem import new_signing_key, read_signing_key
 from auth_service.keys.refresh import new_refresh_key
 from auth_service.keys.schedule import RETIRING_PERIOD
+from common.jwt.jwks import MAX_KEYS
 from common.testing.clock import SettableClock
 
 NOW = SettableClock().now
@@ -227,6 +228,38 @@ def test_revoking_a_planned_refresh_key_leaves_the_one_in_use(directory: Path) -
     changes.rotate_refresh_key(directory, NOW, DAY)
     change = changes.revoke_refresh_key(directory, NOW, 2)
     assert (change.file, change.made, change.deleted) == ("refresh-1.key", (), ("refresh-2.key",))
+
+
+def test_the_file_of_an_interrupted_rotation_does_not_stop_the_next(directory: Path) -> None:
+    changes.rotate_refresh_key(directory, NOW, DAY)
+    (directory / "refresh-3.key").write_bytes(new_refresh_key())  # killed before the manifest named it
+    change = changes.rotate_refresh_key(directory, NOW, DAY, force=True)
+    assert (change.file, change.made) == ("refresh-4.key", ("refresh-4.key",))
+
+
+def test_what_a_killed_command_left_half_written_is_deleted_by_the_next(directory: Path) -> None:
+    (directory / ".new-x1").write_bytes(new_signing_key("ES256"))
+    changes.rotate(directory, NOW, DAY)
+    assert not [name for name in files(directory) if name.startswith(".")]
+
+
+def test_a_file_that_is_in_the_way_is_named_and_kept(tmp_path: Path, write_plan: WritePlan) -> None:
+    write_plan(tmp_path, {"refresh-1.key": None})
+    (tmp_path / "signing.pem").write_bytes(b"mine")
+    with pytest.raises(KeyFileError, match=r"signing\.pem is there and manifest\.json does not name it"):
+        changes.init(tmp_path)
+    assert files(tmp_path) == {"manifest.json", "refresh-1.key", "signing.pem"}
+    assert (tmp_path / "signing.pem").read_bytes() == b"mine"
+
+
+def test_a_rotation_to_more_keys_than_verifiers_take_is_refused_and_changes_nothing(directory: Path) -> None:
+    for _ in range(MAX_KEYS - 2):
+        changes.rotate(directory, NOW, DAY, force=True)
+    before = files(directory)
+    with pytest.raises(KeyFileError, match="more than 16 keys"):
+        changes.rotate(directory, NOW, DAY, force=True)
+    assert files(directory) == before
+    assert len(KeyDirectory(directory, lambda: NOW).published_keys()) == MAX_KEYS
 
 
 def test_there_is_no_version_after_the_last(directory: Path) -> None:
