@@ -164,6 +164,26 @@ changed_members = st.builds(
     indent=st.sampled_from([None, 0, 1]),
     key=st.sampled_from(["key", "key", "key", "foreign_key", "rsa_key"]),
 )
+nothing = frozenset[str]()
+plain = {"left_out": st.just(nothing), "twice": st.just(nothing), "indent": st.none(), "key": st.just("key")}
+plausible_headers = st.fixed_dictionaries(
+    {},
+    optional={
+        "alg": st.sampled_from(["none", "HS256", "RS256", "ES384", "es256"]),
+        "kid": st.text(ALPHABET, min_size=43, max_size=43),
+        "typ": st.sampled_from(["JWT", "AT+JWT", "application/at+jwt", "rt+jwt"]),
+    },
+)
+plausible_claims = st.fixed_dictionaries(
+    {},
+    optional={
+        "iss": st.sampled_from(["https://auth.example", "https://auth.example/", "https://evil.example"]),
+        "aud": st.sampled_from(["api", "worker", ["api"], ["api", "worker"]]),
+        "iat": times,
+        "exp": times,
+        "nbf": times,
+    },
+)
 pieces = st.text(ALPHABET + ".=+/ \n", max_size=8) | st.text(max_size=3) | st.just("\ud800")
 attacks: st.SearchStrategy[Attack] = st.one_of(
     st.builds(Text, texts),
@@ -171,6 +191,8 @@ attacks: st.SearchStrategy[Attack] = st.one_of(
     st.builds(Shuffle, st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=5).map(tuple)),
     st.builds(Signature, st.binary(max_size=80) | st.binary(min_size=64, max_size=64)),
     changed_members,
+    st.builds(Members, header=plausible_headers, claims=st.just({}), **plain),
+    st.builds(Members, header=st.just({}), claims=plausible_claims, **plain),
     st.builds(Bytes, st.none() | st.binary(min_size=1, max_size=100), st.none() | st.binary(min_size=1, max_size=200)),
     st.builds(
         Respelling,
