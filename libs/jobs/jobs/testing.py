@@ -13,6 +13,9 @@ from jobs.attempt_records import list_attempts
 from jobs.enqueue import enqueue
 from jobs.kinds import Declaration, Kind, job_kind
 from jobs.models import Job, JobAttempt
+from jobs.registry import Registry
+from jobs.runner import Runner
+from jobs.stores import Stores
 from jobs.transitions import Lease, claim
 
 
@@ -36,6 +39,19 @@ class StoreHarness:
             job = enqueue(session, owner_id=self.owner_id, kind=declared, payload=Numbers(count=count), **options)
             session.commit()
             return job.id
+
+    def run(self, kind: Kind, payload: BaseModel, **options: Any) -> Job:
+        """Accept a job of this kind, run it here and now without a broker, and return its row; options as `enqueue`."""
+        with self.database.write() as session:
+            job = enqueue(session, owner_id=self.owner_id, kind=kind, payload=payload, **options)
+            session.commit()
+        return self.run_again(kind, job.id)
+
+    def run_again(self, kind: Kind, job_id: UUID) -> Job:
+        """The next attempt at the job, whatever delay its last one asked for."""
+        self.change(job_id, run_after=self.job(job_id).created_at)
+        Runner(Stores({"test": "unused"}, lambda url: self.database), Registry(kind)).run("test", job_id)
+        return self.job(job_id)
 
     def claim(self, job_id: UUID, worker: str = "w1", lease_seconds: float = 30) -> Lease | None:
         with self.database.statements() as session:
