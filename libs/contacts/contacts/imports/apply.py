@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import orjson
 from common.ids import new_id
-from sqlalchemy import Dialect, bindparam, select
+from sqlalchemy import JSON, Dialect, bindparam, select
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
@@ -182,10 +183,16 @@ def _processors(dialect: Dialect) -> list[tuple[str, Callable[[Any], Any] | None
 
 
 def _processor(column_type: TypeEngine[Any], dialect: Dialect, is_alike: bool) -> Callable[[Any], Any] | None:
+    if isinstance(column_type, JSON):
+        return _as_json  # as the type would, only faster
     process: Callable[[Any], Any] | None = column_type.dialect_impl(dialect).bind_processor(dialect)
     if dialect.name == "mysql" and issubclass(column_type.python_type, date):
         process = _as_text(process)
     return lru_cache(maxsize=8)(process) if process and is_alike else process
+
+
+def _as_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _as_text(process: Callable[[Any], Any] | None) -> Callable[[Any], str | None]:
