@@ -17,21 +17,21 @@ depends_on = None
 _UNSIGNED = sa.Integer().with_variant(mysql.INTEGER(unsigned=True), "mysql")
 _SHA256 = sa.LargeBinary(32).with_variant(mysql.BINARY(32), "mysql")
 _SALT = sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql")
-_ADDED = ("epoch", "salt", "generation", "rotated_at", "ip", "device_label")
 
 
 def upgrade() -> None:
-    op.add_column("users", sa.Column("session_epoch", sa.Integer, nullable=False, server_default=sa.text("0")))
+    """Leaves out what is there: MySQL commits each statement, and one may not get its table in time for the others."""
+    schema = sa.inspect(op.get_bind())
+    present = {(table, column["name"]) for table in ("users", "sessions") for column in schema.get_columns(table)}
+    if ("users", "session_epoch") not in present:
+        op.add_column("users", sa.Column("session_epoch", sa.Integer, nullable=False, server_default=sa.text("0")))
     with op.batch_alter_table("sessions") as sessions:
-        sessions.add_column(sa.Column("epoch", sa.Integer, nullable=False, server_default=sa.text("0")))
-        sessions.add_column(sa.Column("salt", _SALT))
-        sessions.add_column(sa.Column("generation", _UNSIGNED, nullable=False, server_default=sa.text("0")))
-        sessions.add_column(sa.Column("rotated_at", UTCDateTime))
-        sessions.add_column(sa.Column("ip", sa.String(45)))
-        sessions.add_column(sa.Column("device_label", sa.String(100)))
+        for column in _new_columns():
+            if ("sessions", column.name) not in present:
+                sessions.add_column(column)
         sessions.alter_column("refresh_token_hash", existing_type=_SHA256, nullable=True)
-    op.create_index("ix_sessions_revoked_at", "sessions", ["revoked_at"])
-    op.create_index("ix_sessions_absolute_expires_at", "sessions", ["absolute_expires_at"])
+    _create_index("ix_sessions_revoked_at", "sessions", ["revoked_at"])
+    _create_index("ix_sessions_absolute_expires_at", "sessions", ["absolute_expires_at"])
     op.create_table(
         "audit_events",
         sa.Column("id", UUIDBinary, nullable=False),
@@ -52,8 +52,9 @@ def upgrade() -> None:
         sa.Column("service", sa.String(64), nullable=False),
         sa.Column("version", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit_events"),
+        if_not_exists=True,
     )
-    op.create_index("ix_audit_events_subject_id_at", "audit_events", ["subject_id", "at"])
+    _create_index("ix_audit_events_subject_id_at", "audit_events", ["subject_id", "at"])
 
 
 def downgrade() -> None:
@@ -63,7 +64,24 @@ def downgrade() -> None:
     op.drop_index("ix_sessions_revoked_at", "sessions")
     op.execute("DELETE FROM sessions WHERE refresh_token_hash IS NULL")
     with op.batch_alter_table("sessions") as sessions:
-        for name in _ADDED:
-            sessions.drop_column(name)
+        for column in _new_columns():
+            sessions.drop_column(column.name)
         sessions.alter_column("refresh_token_hash", existing_type=_SHA256, nullable=False)
     op.drop_column("users", "session_epoch")
+
+
+def _new_columns() -> list[sa.Column[object]]:
+    """Those of `sessions`."""
+    return [
+        sa.Column("epoch", sa.Integer, nullable=False, server_default=sa.text("0")),
+        sa.Column("salt", _SALT),
+        sa.Column("generation", _UNSIGNED, nullable=False, server_default=sa.text("0")),
+        sa.Column("rotated_at", UTCDateTime),
+        sa.Column("ip", sa.String(45)),
+        sa.Column("device_label", sa.String(100)),
+    ]
+
+
+def _create_index(name: str, table: str, columns: list[str]) -> None:
+    if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
+        op.create_index(name, table, columns)
