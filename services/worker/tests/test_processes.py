@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -51,7 +52,8 @@ def test_jobs_of_all_stores_run_and_are_measured_logged_and_probed(stack: Any) -
         lambda: 'job_outcomes_total{kind="count",outcome="succeeded",store="auth"} 1.0' in scrape(stack.worker_port)
     )
     eventually(lambda: 'job_wait_seconds_count{kind="count",store="api"} 1.0' in scrape(stack.worker_port))
-    eventually(lambda: 'dispatched_total{store="api"} 1.0' in scrape(stack.dispatcher_port))
+    # More than once where the worker takes its time to start.
+    eventually(lambda: re.search(r'dispatched_total\{store="api"\} [1-9]', scrape(stack.dispatcher_port)))
     started = [json.loads(line) for line in stack.log("worker").splitlines() if "job_started" in line]
     assert {line["job_id"] for line in started} == {str(job_id) for job_id in ids.values()}
     for alive in ("worker/worker-alive", "dispatcher/dispatcher-alive"):
