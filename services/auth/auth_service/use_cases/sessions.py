@@ -11,7 +11,7 @@ from auth_service.client import Client
 from auth_service.dependencies import Dependencies
 from auth_service.errors import SessionNotFound
 from auth_service.last_use import LastUse
-from auth_service.models import Session
+from auth_service.models import Session, User
 from auth_service.models.session import LOGGED_OUT, REVOKED
 from auth_service.scopes import FIRST_PARTY_CLIENT
 from auth_service.use_cases.endings import Ending, end_and_publish
@@ -32,6 +32,7 @@ _FIRST_PAGE = (
         Session.device_label,
         Session.ip,
     )
+    .join(User, and_(User.id == Session.user_id, User.session_epoch == Session.epoch))
     .where(_OWNED, Session.revoked_at.is_(None), Session.idle_expires_at > bindparam("now"), Session.salt.is_not(None))
     .order_by(Session.last_used_at.desc(), Session.id.desc())
     .limit(bindparam("limit", type_=Integer))

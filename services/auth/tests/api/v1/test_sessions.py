@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from auth_service.models import Session
+from auth_service.models import Session, User
 from common.db import Database
 from common.ids import new_id
 from common.testing.statements import statements
@@ -95,6 +95,14 @@ def test_a_session_of_the_release_before_is_not_shown(person: Any, app: Flask, s
     token = person.tokens()["access_token"]
     with app.extensions["database"].write() as session:
         session.execute(update(Session).values(salt=None))
+        session.commit()
+    assert show(token).get_json() == {"items": [], "next_cursor": None}
+
+
+def test_a_session_of_an_earlier_epoch_is_not_shown(person: Any, owner: Database, show: Ask) -> None:
+    token = person.tokens()["access_token"]
+    with owner.write() as session:
+        session.execute(update(User).values(session_epoch=User.session_epoch + 1))
         session.commit()
     assert show(token).get_json() == {"items": [], "next_cursor": None}
 
