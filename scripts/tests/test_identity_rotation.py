@@ -75,6 +75,7 @@ def test_keys_change_under_load_and_a_corrupt_secret_changes_nothing(
     product.keys.apply({second["file"]: b"-----BEGIN PRIVATE KEY-----\nMIGH\n"})
     to_notice_key = wait_for_reload_failed(product, 1)
     seconds_until(lambda: crowd.tally.kids[second["kid"]] >= PEOPLE, LEAD_SECONDS + 20, "the new key signs")
+    assert crowd.tally.wrong == {}
     assert all(published_kids(auth, product) == all_kids for auth in auths)
 
     product.keys.apply()
