@@ -18,8 +18,9 @@ def is_mounted(directory: Path) -> bool:
 
 
 def resolve(directory: Path) -> Path:
-    """The directory that holds one version of the files and is never changed, or the directory itself."""
-    return (directory / LINK).resolve() if is_mounted(directory) else directory
+    """The directory that holds one version of the files and is never changed, or the directory itself. Never raises."""
+    # Not Path.resolve, which raises for a link to itself.
+    return Path(os.path.realpath(directory / LINK)) if is_mounted(directory) else directory
 
 
 def fingerprint(directory: Path) -> Fingerprint:

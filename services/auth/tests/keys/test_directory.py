@@ -278,6 +278,18 @@ def test_a_mounted_secret_is_read_through_its_link(mount: Mount) -> None:
     assert keys.get(first.kid) is None
 
 
+@pytest.mark.parametrize("target", ["..data", "nowhere", "signing.pem"])
+def test_a_link_that_leads_to_no_directory_is_a_fault_like_any_other(mount: Mount, target: str) -> None:
+    mount.update(key_files(), keep_old=True)
+    keys = KeyDirectory(mount.path)
+    (mount.path / "..data").unlink()
+    (mount.path / "..data").symlink_to(target)
+    assert not keys.reload_if_changed()
+    assert keys.active_signing_key()
+    with pytest.raises(KeyFileError):
+        KeyDirectory(mount.path)
+
+
 def test_a_swap_in_the_middle_of_reading_never_mixes_two_versions(
     mount: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
