@@ -23,10 +23,13 @@ SCOPES = {
     ("DELETE", f"/api/v1/contacts/{ID}"): {"contacts:write"},
     ("POST", f"/api/v1/contacts/{ID}/restore"): {"contacts:write"},
     ("POST", "/api/v1/contacts/imports"): {"contacts:write", "jobs:write"},
+    ("POST", "/api/v1/contacts/exports"): {"contacts:read", "jobs:write"},
     ("GET", "/api/v1/jobs"): {"jobs:read"},
     ("GET", f"/api/v1/jobs/{ID}"): {"jobs:read"},
     ("POST", f"/api/v1/jobs/{ID}/cancel"): {"jobs:write"},
     ("GET", f"/api/v1/jobs/{ID}/errors"): {"jobs:read"},
+    ("GET", f"/api/v1/jobs/{ID}/result"): {"jobs:read"},
+    ("GET", f"/api/v1/jobs/{ID}/events"): {"jobs:read"},
 }
 ALL_SCOPES: frozenset[str] = frozenset().union(*SCOPES.values())
 on_sqlite = pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
