@@ -7,12 +7,13 @@ A service's revision calls the steps it has not called yet, in their order:
         schema_steps.add_effects_and_schedules()
 
 A step that was released never changes: what comes next is a step of its own, safe with the release before it (what is
-added is optional for code that does not know it). A test of the service compares the outcome with the models.
+added is optional for code that does not know it). Run again after it stopped half-way, a step goes on where it stopped.
+A test of the service compares the outcome with the models.
 """
 
 import sqlalchemy as sa
 from alembic import op
-from common.db import UTCDateTime, UUIDBinary
+from common.db import UTCDateTime, UUIDBinary, resumable
 from sqlalchemy.dialects import mysql
 
 TABLES = ("job_attempts", "jobs", "job_file_chunks", "job_files")
@@ -33,7 +34,7 @@ def drop_tables() -> None:
 
 def add_effects_and_schedules() -> None:
     """The second step: effects outside the database, schedules, redrives, pieces of files in a directory."""
-    op.create_table(
+    resumable.create_table(
         "job_effects",
         sa.Column("job_id", UUIDBinary, nullable=False),
         sa.Column("step", sa.String(64), nullable=False),
@@ -44,7 +45,7 @@ def add_effects_and_schedules() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_job_effects_job_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "step", name="pk_job_effects"),
     )
-    op.create_table(
+    resumable.create_table(
         "scheduled_runs",
         sa.Column("schedule", sa.String(64), nullable=False),
         sa.Column("scheduled_for", UTCDateTime, nullable=False),
@@ -52,13 +53,15 @@ def add_effects_and_schedules() -> None:
         sa.Column("created_at", UTCDateTime, nullable=False),
         sa.PrimaryKeyConstraint("schedule", "scheduled_for", name="pk_scheduled_runs"),
     )
-    op.add_column("jobs", sa.Column("claimed_at", UTCDateTime))
-    op.add_column("jobs", sa.Column("redrive_count", sa.Integer, nullable=False, server_default=sa.text("0")))
-    op.add_column("jobs", sa.Column("redriven_at", UTCDateTime))
-    op.add_column("jobs", sa.Column("redriven_by", sa.String(120)))
-    op.create_index("ix_jobs_state_owner_id", "jobs", ["state", "owner_id"])
-    op.add_column("job_file_chunks", sa.Column("sha256", sa.LargeBinary(32).with_variant(mysql.BINARY(32), "mysql")))
-    op.add_column("job_file_chunks", sa.Column("piece", sa.String(100)))
+    resumable.add_column("jobs", sa.Column("claimed_at", UTCDateTime))
+    resumable.add_column("jobs", sa.Column("redrive_count", sa.Integer, nullable=False, server_default=sa.text("0")))
+    resumable.add_column("jobs", sa.Column("redriven_at", UTCDateTime))
+    resumable.add_column("jobs", sa.Column("redriven_by", sa.String(120)))
+    resumable.create_index("ix_jobs_state_owner_id", "jobs", ["state", "owner_id"])
+    resumable.add_column(
+        "job_file_chunks", sa.Column("sha256", sa.LargeBinary(32).with_variant(mysql.BINARY(32), "mysql"))
+    )
+    resumable.add_column("job_file_chunks", sa.Column("piece", sa.String(100)))
 
 
 def drop_effects_and_schedules() -> None:
@@ -81,7 +84,7 @@ _ADDED = (
 
 
 def _create_job_files() -> None:
-    op.create_table(
+    resumable.create_table(
         "job_files",
         sa.Column("id", UUIDBinary, nullable=False),
         sa.Column("owner_id", UUIDBinary, nullable=False),
@@ -94,8 +97,8 @@ def _create_job_files() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_job_files"),
         sa.UniqueConstraint("job_id", "name", name="uq_job_files_job_id_name"),
     )
-    op.create_index("ix_job_files_owner_id_id", "job_files", ["owner_id", "id"])
-    op.create_table(
+    resumable.create_index("ix_job_files_owner_id_id", "job_files", ["owner_id", "id"])
+    resumable.create_table(
         "job_file_chunks",
         sa.Column("file_id", UUIDBinary, nullable=False),
         sa.Column("start_byte", sa.BigInteger, autoincrement=False, nullable=False),
@@ -106,7 +109,7 @@ def _create_job_files() -> None:
 
 
 def _create_jobs() -> None:
-    op.create_table(
+    resumable.create_table(
         "jobs",
         sa.Column("id", UUIDBinary, nullable=False),
         sa.Column("owner_id", UUIDBinary, nullable=False),
@@ -140,11 +143,11 @@ def _create_jobs() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
         sa.UniqueConstraint("idempotency_key", "kind", "owner_id", name="uq_jobs_idempotency_key_kind_owner_id"),
     )
-    op.create_index("ix_jobs_owner_id_id", "jobs", ["owner_id", "id"])
-    op.create_index("ix_jobs_state_dispatched_at_run_after", "jobs", ["state", "dispatched_at", "run_after"])
-    op.create_index("ix_jobs_state_finished_at", "jobs", ["state", "finished_at"])
-    op.create_index("ix_jobs_state_lease_until", "jobs", ["state", "lease_until"])
-    op.create_table(
+    resumable.create_index("ix_jobs_owner_id_id", "jobs", ["owner_id", "id"])
+    resumable.create_index("ix_jobs_state_dispatched_at_run_after", "jobs", ["state", "dispatched_at", "run_after"])
+    resumable.create_index("ix_jobs_state_finished_at", "jobs", ["state", "finished_at"])
+    resumable.create_index("ix_jobs_state_lease_until", "jobs", ["state", "lease_until"])
+    resumable.create_table(
         "job_attempts",
         sa.Column("job_id", UUIDBinary, nullable=False),
         sa.Column("fence", sa.BigInteger, autoincrement=False, nullable=False),

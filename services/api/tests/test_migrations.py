@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import jobs.files  # noqa: F401 - its tables are in the metadata of jobs
+import pytest
 from common.db import Database, migrate, schema_is_current
 from common.testing.databases import Schema
-from common.testing.schemas import assert_models_match_migrations
+from common.testing.schemas import assert_migrations_go_on_where_they_stopped, assert_models_match_migrations
 from common.testing.users import assert_every_table_is_declared
 from contacts.models import Base as Contacts
 from jobs.models import Base as Jobs
@@ -26,3 +27,10 @@ def test_an_empty_database_is_not_current_until_it_is_migrated(make_database: Ca
     assert migrate(url, "api_service") == ["0001_contacts_and_jobs", "0002_effects_and_schedules"]
     assert schema_is_current(database, "api_service")
     assert migrate(url, "api_service") == []
+
+
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_migrations_go_on_where_they_stopped(
+    database_url_factory: Callable[[Schema], str], make_database: Callable[[Schema], Database]
+) -> None:
+    assert_migrations_go_on_where_they_stopped(make_database, "api_service", database_url_factory(None))

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from common.db import UTCDateTime, UUIDBinary
+from common.db import UTCDateTime, UUIDBinary, resumable
 from jobs import schema_steps
 
 revision = "0001_contacts_and_jobs"
@@ -22,7 +22,7 @@ def downgrade() -> None:
 
 
 def _create_contacts() -> None:
-    op.create_table(
+    resumable.create_table(
         "contacts",
         sa.Column("id", UUIDBinary, nullable=False),
         sa.Column("owner_id", UUIDBinary, nullable=False),
@@ -50,4 +50,4 @@ def _create_contacts() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_contacts"),
         sa.UniqueConstraint("live_external_id", "owner_id", name="uq_contacts_live_external_id_owner_id"),
     )
-    op.create_index("ix_contacts_owner_id_id", "contacts", ["owner_id", "id"])
+    resumable.create_index("ix_contacts_owner_id_id", "contacts", ["owner_id", "id"])

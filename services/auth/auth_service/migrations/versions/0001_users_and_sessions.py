@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from common.db import UTCDateTime, UUIDBinary
+from common.db import UTCDateTime, UUIDBinary, resumable
 from sqlalchemy.dialects import mysql
 
 revision = "0001_users_and_sessions"
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    resumable.create_table(
         "users",
         sa.Column("id", UUIDBinary, nullable=False),
         sa.Column("email", sa.String(320), nullable=False),
@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("email_key", name="uq_users_email_key"),
     )
-    op.create_table(
+    resumable.create_table(
         "sessions",
         sa.Column("id", UUIDBinary, nullable=False),
         sa.Column("user_id", UUIDBinary, nullable=False),
@@ -48,7 +48,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_sessions"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_sessions_user_id", ondelete="CASCADE"),
     )
-    op.create_index("ix_sessions_user_id_revoked_at", "sessions", ["user_id", "revoked_at"])
+    resumable.create_index("ix_sessions_user_id_revoked_at", "sessions", ["user_id", "revoked_at"])
 
 
 def downgrade() -> None:

@@ -6,7 +6,7 @@ sessions have no salt, so their refresh tokens are not taken by the release that
 
 import sqlalchemy as sa
 from alembic import op
-from common.db import UTCDateTime, UUIDBinary
+from common.db import UTCDateTime, UUIDBinary, resumable
 from sqlalchemy.dialects import mysql
 
 revision = "0002_derived_refresh_tokens"
@@ -20,19 +20,17 @@ _SALT = sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql")
 
 
 def upgrade() -> None:
-    """Leaves out what is there: MySQL commits each statement, and one may not get its table in time for the others."""
-    schema = sa.inspect(op.get_bind())
-    present = {(table, column["name"]) for table in ("users", "sessions") for column in schema.get_columns(table)}
-    if ("users", "session_epoch") not in present:
-        op.add_column("users", sa.Column("session_epoch", sa.Integer, nullable=False, server_default=sa.text("0")))
+    epoch = sa.Column("session_epoch", sa.Integer, nullable=False, server_default=sa.text("0"))
+    resumable.add_column("users", epoch)
+    present = resumable.column_names("sessions")
     with op.batch_alter_table("sessions") as sessions:
         for column in _new_columns():
-            if ("sessions", column.name) not in present:
+            if column.name not in present:
                 sessions.add_column(column)
         sessions.alter_column("refresh_token_hash", existing_type=_SHA256, nullable=True)
-    _create_index("ix_sessions_revoked_at", "sessions", ["revoked_at"])
-    _create_index("ix_sessions_absolute_expires_at", "sessions", ["absolute_expires_at"])
-    op.create_table(
+    resumable.create_index("ix_sessions_revoked_at", "sessions", ["revoked_at"])
+    resumable.create_index("ix_sessions_absolute_expires_at", "sessions", ["absolute_expires_at"])
+    resumable.create_table(
         "audit_events",
         sa.Column("id", UUIDBinary, nullable=False),
         sa.Column("at", UTCDateTime, nullable=False),
@@ -52,9 +50,8 @@ def upgrade() -> None:
         sa.Column("service", sa.String(64), nullable=False),
         sa.Column("version", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit_events"),
-        if_not_exists=True,
     )
-    _create_index("ix_audit_events_subject_id_at", "audit_events", ["subject_id", "at"])
+    resumable.create_index("ix_audit_events_subject_id_at", "audit_events", ["subject_id", "at"])
 
 
 def downgrade() -> None:
@@ -80,8 +77,3 @@ def _new_columns() -> list[sa.Column[object]]:
         sa.Column("ip", sa.String(45)),
         sa.Column("device_label", sa.String(100)),
     ]
-
-
-def _create_index(name: str, table: str, columns: list[str]) -> None:
-    if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
-        op.create_index(name, table, columns)
