@@ -25,6 +25,7 @@ class User(Base):
     name: Mapped[str | None] = mapped_column(String(MAX_NAME_LENGTH))
     password_hash: Mapped[str] = mapped_column(String(255))
     password_scheme: Mapped[int] = mapped_column(SmallInteger)
+    # Of every new password, and of nothing else: a login that verified the one before is refused by it.
     password_changed_at: Mapped[datetime]
     email_verified_at: Mapped[datetime | None]
     status: Mapped[str] = mapped_column(String(16))

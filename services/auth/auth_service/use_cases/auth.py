@@ -17,6 +17,7 @@ from auth_service.errors import InvalidCredentials
 from auth_service.models import User
 from auth_service.models.user import ACTIVE
 from auth_service.passwords import PASSWORD_SCHEME, check_new_password, normalise_password
+from auth_service.use_cases.locks import LockedUser, share_user
 from auth_service.use_cases.tokens import TokenPair, open_session
 
 log = structlog.get_logger(__name__)
@@ -100,6 +101,14 @@ def _may_log_in(deps: Dependencies, user: User) -> bool:
     return user.is_active and (user.email_verified or not deps.email_verification_required)
 
 
+def _is_as_verified(locked: LockedUser, user: User) -> bool:
+    """Whether the account is still open, and the password that was verified is still the one to know.
+
+    By its moment, because the hash changes too when another login makes a new one of the same password.
+    """
+    return locked.is_active and locked.password_changed_at == user.password_changed_at
+
+
 def _admit(
     deps: Dependencies, client: Client, session: WriteSession, *, user: User, new_hash: str | None, audience: str
 ) -> TokenPair:
@@ -111,10 +120,11 @@ def _admit(
             .values(password_hash=new_hash, password_scheme=PASSWORD_SCHEME),
             execution_options={"synchronize_session": False},
         )
-    opened = open_session(deps, session, client, user.id, audience)
-    if opened is None:
+    locked = share_user(session, user.id)
+    if locked is None or not _is_as_verified(locked, user):
+        log.info("login_failed", user_id=str(user.id))
         raise InvalidCredentials
-    grant, tokens = opened
+    grant, tokens = open_session(deps, session, client, locked, audience)
     names = (LOGIN_SUCCEEDED, SESSION_CREATED)
     events = (Event(name, user.id, grant.session_id, client_id=grant.client_id) for name in names)
     deps.audit.record(session, client, *events)

@@ -4,6 +4,7 @@ Whoever changes a session holds its user's row, shared; whoever ends all of them
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from common.db import WriteSession
@@ -12,18 +13,26 @@ from sqlalchemy import bindparam, select
 from auth_service.models import User
 from auth_service.models.user import ACTIVE
 
-_SHARE_USER = select(User.status, User.session_epoch).where(User.id == bindparam("user_id")).with_for_update(read=True)
+_SHARE_USER = (
+    select(User.status, User.session_epoch, User.password_changed_at)
+    .where(User.id == bindparam("user_id"))
+    .with_for_update(read=True)
+)
 
 
 @dataclass(frozen=True)
 class LockedUser:
     """As they are until the commit."""
 
+    id: UUID
     is_active: bool
     session_epoch: int
+    password_changed_at: datetime
 
 
 def share_user(session: WriteSession, user_id: UUID) -> LockedUser | None:
     """Keep the user's row as it is until the commit, together with others who do; None if there is none."""
     row = session.execute(_SHARE_USER, {"user_id": user_id}).one_or_none()
-    return None if row is None else LockedUser(row.status == ACTIVE, row.session_epoch)
+    return (
+        None if row is None else LockedUser(user_id, row.status == ACTIVE, row.session_epoch, row.password_changed_at)
+    )

@@ -13,7 +13,7 @@ from auth_service.dependencies import Dependencies
 from auth_service.models import Session
 from auth_service.refresh_tokens import SALT_BYTES, derive_refresh_token
 from auth_service.scopes import FIRST_PARTY_CLIENT, grant_scopes
-from auth_service.use_cases.locks import share_user
+from auth_service.use_cases.locks import LockedUser
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,16 @@ class Grant:
 
 
 def open_session(
-    deps: Dependencies, session: WriteSession, client: Client, user_id: UUID, audience: str
-) -> tuple[Grant, TokenPair] | None:
-    """Add a session and return its tokens, None if the user is not active any more; the caller commits."""
-    user = share_user(session, user_id)
-    if user is None or not user.is_active:
-        return None
+    deps: Dependencies, session: WriteSession, client: Client, user: LockedUser, audience: str
+) -> tuple[Grant, TokenPair]:
+    """Add a session and return its tokens; the caller commits, and has seen that the user may have one."""
     now = deps.clock()
-    grant = Grant(new_id(), user_id, FIRST_PARTY_CLIENT, audience, now)
+    grant = Grant(new_id(), user.id, FIRST_PARTY_CLIENT, audience, now)
     salt = secrets.token_bytes(SALT_BYTES)
     session.add(
         Session(
             id=grant.session_id,
-            user_id=user_id,
+            user_id=user.id,
             client_id=grant.client_id,
             audience=audience,
             auth_time=now,

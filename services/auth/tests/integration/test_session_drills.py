@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from auth_service.client import Client
 from auth_service.models import Session, User
+from auth_service.use_cases.locks import share_user
 from auth_service.use_cases.tokens import TokenPair, open_session
 from common.clock import Clock, utc_now
 from common.db import WriteSession, run_write
@@ -164,7 +165,8 @@ def test_whoever_logs_out_everywhere_meets_no_refresher_and_leaves_no_session(
 
 
 def _open(deps: Any, user_id: UUID, session: WriteSession) -> TokenPair:
-    opened = open_session(deps, session, Client(), user_id, "api")
-    assert opened is not None
+    user = share_user(session, user_id)
+    assert user is not None
+    _, tokens = open_session(deps, session, Client(), user, "api")
     session.commit()
-    return opened[1]
+    return tokens

@@ -204,6 +204,45 @@ def test_a_user_disabled_between_the_check_and_the_session_gets_none(
         assert session.scalars(select(Session)).all() == []
 
 
+@pytest.mark.parametrize("is_outdated", [False, True], ids=["", "and makes a new hash"])
+def test_a_login_with_the_password_before_a_change_gets_no_session_after_it(
+    person: Any, app: Flask, clock: Any, *, monkeypatch: pytest.MonkeyPatch, is_outdated: bool
+) -> None:
+    person.register()
+    changed = argon2.PasswordHasher(time_cost=1, memory_cost=8192).hash("another battery staple")
+    original = BoundedHasher.verify
+
+    def verify(self: BoundedHasher, password_hash: str | None, password: str) -> bool:
+        is_right = original(self, password_hash, password)
+        clock.advance(1)
+        change_user(app, password_hash=changed, password_changed_at=clock())
+        return is_right
+
+    monkeypatch.setattr(BoundedHasher, "verify", verify)
+    monkeypatch.setattr(BoundedHasher, "is_outdated", lambda *_: is_outdated)
+    assert person.log_in().status_code == 401
+    assert stored_hash(app) == changed
+    with app.extensions["database"].read() as session:
+        assert session.scalars(select(Session)).all() == []
+
+
+def test_a_new_hash_of_the_same_password_by_another_login_refuses_nobody(
+    person: Any, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person.register()
+    rehashed = argon2.PasswordHasher(time_cost=1, memory_cost=8192).hash(person.password)
+    original = BoundedHasher.verify
+
+    def verify(self: BoundedHasher, password_hash: str | None, password: str) -> bool:
+        is_right = original(self, password_hash, password)
+        change_user(app, password_hash=rehashed)
+        return is_right
+
+    monkeypatch.setattr(BoundedHasher, "verify", verify)
+    assert person.log_in().status_code == 200
+    assert stored_hash(app) == rehashed
+
+
 def test_while_all_slots_are_taken_a_login_is_sent_away_with_a_time_and_other_routes_answer(
     person: Any, app: Flask, assert_problem: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
