@@ -18,6 +18,8 @@ def connect(url: str, *, timeout_seconds: float, retries: int = 0) -> "Redis":
     options: dict[str, Any] = {
         **parse_url(url),  # type: ignore[no-untyped-call] # the library leaves it without types
         "decode_responses": True,
+        # What is no text is for the reader to pass over: an error here would stop it at that entry for ever.
+        "encoding_errors": "replace",
         "protocol": 2,  # newer ones begin with commands our user on the server may not give
         "socket_timeout": timeout_seconds,
         # Not after a timeout: who waited so long has waited enough.

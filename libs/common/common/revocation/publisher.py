@@ -106,7 +106,7 @@ class RevocationPublisher:
             return True
         try:
             while batch := list(islice(waiting, MAX_ENTRIES)):
-                _append_batch(self._client, batch)
+                _append_batch(self._client, batch, self._clock().timestamp())
         except (RedisError, OSError) as error:
             self._note_failure(error)
             return False
@@ -119,11 +119,12 @@ class RevocationPublisher:
         self._is_failing = True
 
 
-def _append_batch(client: "Redis", batch: list[Fields]) -> None:
+def _append_batch(client: "Redis", batch: list[Fields], now: float) -> None:
     pipeline = client.pipeline(transaction=False)
     for fields in batch:
         pipeline.xadd(STREAM, fields)  # type: ignore[arg-type] # a dict of more types than text, says the library
     *_, newest = cast("list[str]", pipeline.execute())
-    # By the server's clock, which is in its ids: a publisher whose clock is ahead would trim what is still needed.
-    oldest_ms = milliseconds_of(newest) - WINDOW_SECONDS * 1000
+    # By whichever clock is behind, the server's (in its ids) or ours: one that is ahead, or was just put right by
+    # hours, would trim what is still needed.
+    oldest_ms = min(milliseconds_of(newest), int(now * 1000)) - WINDOW_SECONDS * 1000
     client.xtrim(STREAM, minid=str(max(0, oldest_ms)), approximate=True)

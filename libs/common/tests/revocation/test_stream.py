@@ -107,7 +107,7 @@ def test_a_session_is_forgotten_when_its_last_token_has_expired(
     assert table.is_revoked(second)
 
 
-def test_the_stream_is_trimmed_by_the_clock_of_the_server(valkey: ValkeyServer) -> None:
+def test_a_publisher_whose_clock_is_ahead_trims_by_the_servers(valkey: ValkeyServer) -> None:
     """A publisher whose clock is a day ahead must not throw away what others still have to learn."""
     tomorrow = SettableClock(utc_now())
     tomorrow.advance(86400)
@@ -122,6 +122,20 @@ def test_the_stream_is_trimmed_by_the_clock_of_the_server(valkey: ValkeyServer) 
         assert sum(moment < recent for moment in left) <= 200
 
 
+def test_a_clock_of_the_server_that_is_ahead_throws_nothing_away_either(
+    make_sessions: MakeSessions, publisher: RevocationPublisher, valkey: ValkeyServer
+) -> None:
+    """It was put right by two hours, or another server with such a clock took over."""
+    sids = [new_id() for _ in range(300)]
+    publisher.publish(sids)
+    with valkey.client() as client:
+        client.xadd(STREAM, event_entry("later"), id=f"{(now() + 7200) * 1000}-0")
+    publisher.publish([new_id()])
+    table = make_sessions()
+    eventually(table.is_fresh)
+    assert all(map(table.is_revoked, sids))
+
+
 def test_entries_it_cannot_read_are_passed_over(
     make_sessions: MakeSessions, publisher: RevocationPublisher, valkey: ValkeyServer
 ) -> None:
@@ -130,6 +144,7 @@ def test_entries_it_cannot_read_are_passed_over(
         for fields in ({"sid": "x", "exp": "1"}, {"sid": str(new_id())}, {"later": "1"}, {"sid": str(sid), "exp": "z"}):
             client.xadd(STREAM, fields)
         client.xadd(STREAM, event_entry("of a later release"))
+        client.execute_command("XADD", STREAM, "*", b"sid", b"\xff\xfe", b"exp", b"1")
     publisher.publish([sid])
     eventually(lambda: table.is_revoked(sid) and table.is_fresh())
 
