@@ -22,6 +22,7 @@ USER_CREATED = "user_created"
 LOGIN_SUCCEEDED = "authn_login_success"
 SESSION_CREATED = "session_created"
 SESSION_ENDED = "session_logout"
+SESSION_END_REQUESTED = "session_end_requested"  # by another session than the one that ends, or by one for all
 TOKEN_REVOKED = "authn_token_revoked"  # noqa: S105 - the name of an event
 TOKEN_REUSED = "authn_token_reuse"  # noqa: S105 - as above
 REFRESH_RETRIED = "refresh_retry"

@@ -8,7 +8,8 @@ from uuid import UUID
 from common.db import WriteSession, run_write
 from sqlalchemy import CursorResult, Update, bindparam, update
 
-from auth_service.audit import SESSION_ENDED, Event
+from auth_service.audit import SESSION_END_REQUESTED, SESSION_ENDED, Event
+from auth_service.caller import Caller
 from auth_service.client import Client
 from auth_service.dependencies import Dependencies
 from auth_service.models import Session
@@ -23,7 +24,7 @@ _END = (
 
 @dataclass(frozen=True)
 class Ending:
-    """Which session ends and why; `jti` is that of the access token that proved whose it is, if one did."""
+    """Which session ends and why; `jti` is that of the access token by which it was asked for, if there was one."""
 
     session_id: UUID
     user_id: UUID
@@ -44,6 +45,18 @@ class Ending:
             reason=self.reason,
             by_unknown=self.by_unknown,
         )
+
+
+def request_of(caller: Caller, reason: str) -> Event:
+    """The event of a request to end others than the caller's session, or all: it names the caller's."""
+    return Event(
+        SESSION_END_REQUESTED,
+        caller.user_id,
+        caller.session_id,
+        client_id=caller.client_id,
+        jti=caller.jti,
+        reason=reason,
+    )
 
 
 def end_and_publish(deps: Dependencies, client: Client, ending: Ending, *causes: Event) -> None:

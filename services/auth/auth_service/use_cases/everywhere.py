@@ -13,12 +13,13 @@ from common.db import WriteSession, run_write
 from common.jwt import LEEWAY_SECONDS, MAX_LIFETIME_SECONDS
 from sqlalchemy import bindparam, select, update
 
+from auth_service.caller import Caller
 from auth_service.client import Client
 from auth_service.dependencies import Dependencies
 from auth_service.errors import AccountGone
 from auth_service.models import Session, User
 from auth_service.models.session import LOGGED_OUT_EVERYWHERE
-from auth_service.use_cases.endings import Ending, run_update
+from auth_service.use_cases.endings import Ending, request_of, run_update
 
 # A statement with so many ids is still short, and few people have more sessions than that.
 CHUNK = 500
@@ -40,24 +41,28 @@ _END_ALL = (
 )
 
 
-def log_out_everywhere(deps: Dependencies, client: Client, user_id: UUID) -> None:
-    """End every session of the user. Raises AccountGone."""
-    ended = run_write(deps.database, partial(_end_all, deps, client, user_id))
+def log_out_everywhere(deps: Dependencies, client: Client, caller: Caller) -> None:
+    """End every session of the caller. Raises AccountGone."""
+    ended = run_write(deps.database, partial(_end_all, deps, client, caller))
     for session_ids in _in_chunks(ended):
         deps.publisher.publish(session_ids)
 
 
-def _end_all(deps: Dependencies, client: Client, user_id: UUID, session: WriteSession) -> Sequence[UUID]:
-    if run_update(session, _RAISE_EPOCH, {"user_id": user_id}) != 1:
+def _end_all(deps: Dependencies, client: Client, caller: Caller, session: WriteSession) -> Sequence[UUID]:
+    if run_update(session, _RAISE_EPOCH, {"user_id": caller.user_id}) != 1:
         raise AccountGone
     now = deps.clock()
-    live = session.scalars(_FIND_LIVE, {"user_id": user_id, "since": now - _MAX_TOKEN_LIFE}).all()
+    live = session.scalars(_FIND_LIVE, {"user_id": caller.user_id, "since": now - _MAX_TOKEN_LIFE}).all()
     for session_ids in _in_chunks(live):
         run_update(session, _END_ALL, {"session_ids": session_ids, "now": now})
-        events = [Ending(session_id, user_id, LOGGED_OUT_EVERYWHERE).event for session_id in session_ids]
-        deps.audit.record(session, client, *events)
+    endings = (_ending_of(session_id, caller).event for session_id in live)
+    deps.audit.record(session, client, request_of(caller, LOGGED_OUT_EVERYWHERE), *endings)
     session.commit()
     return live
+
+
+def _ending_of(session_id: UUID, caller: Caller) -> Ending:
+    return Ending(session_id, caller.user_id, LOGGED_OUT_EVERYWHERE, client_id=caller.client_id, jti=caller.jti)
 
 
 def _in_chunks(session_ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Integer, Row, and_, bindparam, or_, select
 from sqlalchemy.orm import Session as DatabaseSession
 
+from auth_service.caller import Caller
 from auth_service.client import Client
 from auth_service.dependencies import Dependencies
 from auth_service.errors import SessionNotFound
@@ -14,7 +15,7 @@ from auth_service.last_use import LastUse
 from auth_service.models import Session, User
 from auth_service.models.session import LOGGED_OUT, REVOKED
 from auth_service.scopes import FIRST_PARTY_CLIENT
-from auth_service.use_cases.endings import Ending, end_and_publish
+from auth_service.use_cases.endings import Ending, end_and_publish, request_of
 from auth_service.use_cases.proofs import prove_session
 
 SessionRow = Row[UUID, datetime, datetime, datetime, str | None, str | None]
@@ -76,10 +77,11 @@ def log_out_with_refresh_token(deps: Dependencies, client: Client, refresh_token
     end_and_publish(deps, client, ending)
 
 
-def revoke_session(deps: Dependencies, client: Client, *, user_id: UUID, session_id: UUID) -> None:
-    """End a session of the user; one that has ended stays so. Raises SessionNotFound, also for somebody else's."""
+def revoke_session(deps: Dependencies, client: Client, caller: Caller, session_id: UUID) -> None:
+    """End a session of the caller; one that has ended stays so. Raises SessionNotFound, also for somebody else's."""
     with deps.database.read() as session:
-        found = session.execute(_FIND_OWN, {"session_id": session_id, "user_id": user_id}).one_or_none()
+        found = session.execute(_FIND_OWN, {"session_id": session_id, "user_id": caller.user_id}).one_or_none()
     if found is None:
         raise SessionNotFound
-    end_and_publish(deps, client, Ending(session_id, user_id, REVOKED))
+    ending = Ending(session_id, caller.user_id, REVOKED, client_id=caller.client_id, jti=caller.jti)
+    end_and_publish(deps, client, ending, request_of(caller, REVOKED))

@@ -7,6 +7,7 @@ from common.web.guard import optional_principal
 from auth_service import use_cases
 from auth_service.api.client import current_client
 from auth_service.api.dependencies import current_dependencies
+from auth_service.caller import Caller
 from auth_service.scopes import DEFAULT_AUDIENCE
 from auth_service.views.auth import Accepted, Login, Logout, Refresh, Registration, TokenPairView
 
@@ -70,4 +71,4 @@ def log_out(body: Logout | None) -> None:
 @auth.post("/logout-all", access=user, status=204)
 def log_out_everywhere() -> None:
     """End all sessions of the caller, this one too."""
-    use_cases.everywhere.log_out_everywhere(current_dependencies(), current_client(), current_principal().user_id)
+    use_cases.everywhere.log_out_everywhere(current_dependencies(), current_client(), Caller.of(current_principal()))

@@ -10,6 +10,7 @@ from common.web.sessions import read_session
 from auth_service import use_cases
 from auth_service.api.client import current_client
 from auth_service.api.dependencies import current_dependencies
+from auth_service.caller import Caller
 from auth_service.use_cases.sessions import SessionRow
 from auth_service.views.sessions import SessionsQuery, SessionView
 
@@ -32,7 +33,7 @@ def list_sessions(query: SessionsQuery) -> Page[SessionView]:
 def revoke_session(session_id: UUID) -> None:
     """End one of the caller's sessions, also the one this request belongs to."""
     use_cases.sessions.revoke_session(
-        current_dependencies(), current_client(), user_id=current_principal().user_id, session_id=session_id
+        current_dependencies(), current_client(), Caller.of(current_principal()), session_id
     )
 
 

@@ -14,7 +14,7 @@ from common.db import Database
 from common.ids import new_id
 from common.testing.statements import statements
 from flask import Flask
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 DAY = 24 * 3600
 only_mysql = pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
@@ -36,6 +36,7 @@ def test_a71_every_session_of_the_user_ends_and_no_other(
     bulletin: Any,
     audit_trail: Callable[..., Any],
     sessions_of: Callable[[], list[Session]],
+    own_claims: Any,
 ) -> None:
     own = [person.tokens(), person.log_in().get_json(), person.log_in(resource="auth").get_json()]
     somebody = make_person(person.client).tokens()
@@ -49,6 +50,9 @@ def test_a71_every_session_of_the_user_ends_and_no_other(
     events = audit_trail("session_logout")
     assert {event.session_id for event in events} == set(bulletin.session_ids)
     assert {(event.reason, event.subject_id) for event in events} == {("logout_all", ended[0].user_id)}
+    [requested], caller = audit_trail("session_end_requested"), own_claims(own[1]["access_token"])
+    assert (requested.session_id, requested.reason) == (caller.sid, "logout_all")
+    assert {(event.jti, event.client_id) for event in [requested, *events]} == {(caller.jti, "redprint")}
     for tokens in own:
         assert person.refresh(tokens["refresh_token"]).status_code == 401
         assert person.me(tokens["access_token"]).status_code == 401
@@ -83,6 +87,22 @@ def test_the_token_of_an_ended_session_logs_nobody_out(
     other = person.log_in().get_json()
     assert_problem(log_out_everywhere(person, token), 401, "invalid-token")
     assert person.refresh(other["refresh_token"]).status_code == 200
+
+
+def test_it_is_recorded_where_no_session_is_left_too(
+    person: Any,
+    app: Flask,
+    log_out_everywhere: Callable[..., Any],
+    audit_trail: Callable[..., Any],
+    sessions_of: Callable[[], list[Session]],
+) -> None:
+    """The stream may not have told yet that the caller's session has ended, and the epoch is raised all the same."""
+    token = person.tokens()["access_token"]
+    with app.extensions["database"].write() as session:
+        session.execute(update(Session).values(revoked_at=sessions_of()[0].auth_time))
+        session.commit()
+    assert log_out_everywhere(person, token).status_code == 204
+    assert [event.event for event in audit_trail()][-1] == "session_end_requested"
 
 
 def test_sessions_that_have_ended_or_run_out_stay_as_they_are(

@@ -149,8 +149,16 @@ def test_ending_another_session_ends_its_tokens_and_twice_is_as_good_as_once(
         assert (response.status_code, response.data) == (204, b"")
     assert [session.revoke_reason for session in sessions_of()] == ["revoked", None]
     assert (bulletin.session_ids, bulletin.were_ended) == ([session_id], [True])
-    [event] = audit_trail("session_logout")
-    assert (event.reason, event.session_id, event.actor_type) == ("revoked", session_id, "user")
+    requested, ended = audit_trail("session_end_requested", "session_logout")
+    assert (ended.event, ended.reason, ended.session_id, ended.actor_type) == (
+        "session_logout",
+        "revoked",
+        session_id,
+        "user",
+    )
+    caller = own_claims(current["access_token"])
+    assert (requested.session_id, requested.reason) == (caller.sid, "revoked")
+    assert [(event.jti, event.client_id) for event in (requested, ended)] == [(caller.jti, "redprint")] * 2
     assert person.me(lost["access_token"]).status_code == 401
     assert person.refresh(lost["refresh_token"]).status_code == 401
     assert person.refresh(current["refresh_token"]).status_code == 200
