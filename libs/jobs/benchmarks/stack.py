@@ -1,0 +1,127 @@
+"""What the benchmarks need around them: a store, a broker, and the programs of the worker service."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from common.db import Database
+from common.testing.valkey import ValkeyServer
+from common.testing.waiting import eventually
+from jobs.models import Base
+from sqlalchemy import make_url, text
+
+HERE = Path(__file__).parent
+
+
+@contextmanager
+def scratch_store(url: str) -> Iterator[Database]:
+    """An empty job store: a new database on the MySQL server of the URL, or an SQLite file; gone at the end."""
+    if make_url(url).get_backend_name() == "sqlite":
+        with tempfile.TemporaryDirectory() as folder, _opened(f"sqlite:///{Path(folder, 'store.db')}") as database:
+            yield database
+        return
+    name = f"redprint_bench_{secrets.token_hex(4)}"
+    server = Database(make_url(url).set(database=""), pool_size=1)
+    _run(server, f"CREATE DATABASE {name}")
+    try:
+        with _opened(make_url(url).set(database=name).render_as_string(hide_password=False)) as database:
+            yield database
+    finally:
+        _run(server, f"DROP DATABASE {name}")
+        server.dispose()
+
+
+@contextmanager
+def scratch_broker() -> Iterator[ValkeyServer]:
+    """A Valkey of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = ValkeyServer(free_port(), Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+@contextmanager
+def worker_service(database: Database, broker: ValkeyServer, *, processes: int) -> Iterator[Path]:
+    """The worker, with a kind `noop` besides its own, and the dispatcher; gives the folder of their logs."""
+    url = database.url.set(drivername=database.dialect_name).render_as_string(hide_password=False)
+    env = {"APP_ENV": "testing", "BROKER_URL": broker.url, "JOB_STORES": f"api={url}"}
+    env["WORKER_CONCURRENCY"] = str(processes)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        dispatcher = ["-m", "worker_service.dispatcher"]
+        with (
+            _program(dispatcher, folder, "dispatcher", env),
+            _program([str(HERE / "noop_worker.py")], folder, "worker", env),
+        ):
+            eventually((folder / "worker-ready").exists)
+            yield folder
+
+
+@contextmanager
+def plain_celery(broker: ValkeyServer, *, processes: int) -> Iterator[None]:
+    """A worker of `plain_celery.py`."""
+    env = {"BROKER_URL": broker.url}
+    options = ["worker", "--pool", "prefork", "--concurrency", str(processes), "--loglevel", "info"]
+    options += ["--without-gossip", "--without-mingle"]
+    command = ["-m", "celery", "-A", "plain_celery", *options]
+    with tempfile.TemporaryDirectory() as folder, _program(command, Path(folder), "plain", env):
+        eventually(lambda: b"ready." in Path(folder, "plain.log").read_bytes())
+        yield
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def seconds_until(condition: Callable[[], bool], pause: float = 0.1) -> float:
+    """How long it takes until `condition` holds."""
+    started = time.perf_counter()
+    while not condition():
+        time.sleep(pause)
+    return time.perf_counter() - started
+
+
+@contextmanager
+def _program(arguments: list[str], folder: Path, name: str, env: dict[str, str]) -> Iterator[None]:
+    own = {
+        "RUN_DIR": str(folder),
+        "METRICS_PORT": str(free_port()),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(HERE),
+    }
+    with Path(folder, f"{name}.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, *arguments], env=own | env, stdout=log, stderr=log)  # noqa: S603
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    database = Database(url, pool_size=4)
+    try:
+        Base.metadata.create_all(database.engine)
+        yield database
+    finally:
+        database.dispose()
+
+
+def _run(server: Database, statement: str) -> None:
+    with server.write() as session:
+        session.execute(text(statement))
+        session.commit()
