@@ -3,6 +3,7 @@
 The attempt that runs is in the job's own row, so that a claim is one statement.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -46,10 +47,15 @@ def list_attempts(session: Session, job_id: UUID) -> list[JobAttempt]:
     """The attempts at the job, oldest first; the last without an end while the job runs."""
     ended = session.scalars(select(JobAttempt).where(JobAttempt.job_id == job_id).order_by(JobAttempt.fence)).all()
     job = session.scalars(select(Job).where(Job.id == job_id, Job.state == JobState.RUNNING)).one_or_none()
-    return [*ended, *_running(job)] if job else list(ended)
+    return with_running(job, ended) if job else list(ended)
 
 
-def _running(job: Job) -> list[JobAttempt]:
-    return [
-        JobAttempt(job_id=job.id, fence=job.fence, attempt=job.attempt, worker=job.worker, started_at=job.claimed_at)
-    ]
+def with_running(job: Job, ended: Sequence[JobAttempt]) -> list[JobAttempt]:
+    """The attempts at the job that have ended, and the one that runs, if one does."""
+    if job.state is not JobState.RUNNING:
+        return list(ended)
+    # Of a worker that does not know claimed_at, as `record_attempt` writes it down.
+    since = job.claimed_at or job.started_at
+    running = JobAttempt(job_id=job.id, fence=job.fence, attempt=job.attempt, worker=job.worker, started_at=since)
+    # A worker of the release before this one wrote the row at its claim.
+    return [*(each for each in ended if each.fence != job.fence), running]

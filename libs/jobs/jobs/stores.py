@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from threading import Lock
 
+from common.config import PasswordFileError, insert_password
 from common.db import Database
 
 from jobs.errors import UnknownStore
@@ -26,6 +27,22 @@ def parse_stores(text: str) -> dict[str, str]:
             raise ValueError(f"the store {name} is listed twice")
         stores[name] = url
     return stores
+
+
+def read_stores(text: str) -> dict[str, str]:
+    """As `parse_stores`, with the passwords that URLs name a `password_file` for.
+
+    Raises ValueError naming every store without its password.
+    """
+    finished, faults = {}, []
+    for name, url in parse_stores(text).items():
+        try:
+            finished[name] = insert_password(url)
+        except PasswordFileError as error:
+            faults.append(f"store {name}: {error}")
+    if faults:
+        raise ValueError("; ".join(faults))
+    return finished
 
 
 class Stores:

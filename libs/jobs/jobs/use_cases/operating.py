@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 from common.db import Database, run_write
 from common.db.sessions import WriteSession
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from jobs import effects, transitions
@@ -61,9 +61,7 @@ def redrive_jobs(
     They become due one after the other, `per_second` of them: what they died of may still be there. Those with an
     unknown outcome are left out. Each batch of 100 commits by itself, so it can be ended and called again.
     """
-    wanted = [Job.state == state, transitions.outcome_is_known()]
-    wanted += [] if kind is None else [Job.kind == kind]
-    wanted += [] if error_code is None else [Job.error["code"].as_string() == error_code]
+    wanted = _redrivable(state, kind, error_code)
     with database.read() as session:
         # Else a job that dies again at once would be run again and again.
         wanted.append(Job.finished_at <= session.scalars(select(database_time())).one())
@@ -78,6 +76,13 @@ def redrive_jobs(
     return done
 
 
+def count_redrivable(
+    session: Session, *, kind: str | None = None, state: JobState = JobState.DEAD, error_code: str | None = None
+) -> int:
+    """Return how many jobs `redrive_jobs` would queue again with these parameters and without a limit."""
+    return session.scalars(select(func.count()).where(*_redrivable(state, kind, error_code))).one()
+
+
 def cancel_any_job(session: Session, job_id: UUID, *, by: str) -> Job:
     """Cancel a queued job, ask a running one to stop, leave a finished one as it is; commits. Raises JobNotFound."""
     job = _locked(session, job_id)
@@ -86,6 +91,13 @@ def cancel_any_job(session: Session, job_id: UUID, *, by: str) -> Job:
     session.refresh(job)
     session.commit()
     return job
+
+
+def _redrivable(state: JobState, kind: str | None, error_code: str | None) -> list[ColumnElement[bool]]:
+    wanted = [Job.state == state, transitions.outcome_is_known()]
+    wanted += [] if kind is None else [Job.kind == kind]
+    wanted += [] if error_code is None else [Job.error["code"].as_string() == error_code]
+    return wanted
 
 
 def _locked(session: Session, job_id: UUID) -> Job:

@@ -4,11 +4,11 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from common.config import PasswordFileError, Settings, insert_password
+from common.config import Settings, insert_password
 from common.config.base import Port
 from jobs.files import check_job_files
 from jobs.kinds import BULK_QUEUE, DEFAULT_QUEUE
-from jobs.stores import parse_stores
+from jobs.stores import parse_stores, read_stores
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 HEARTBEATS_IN_A_LEASE = 3
@@ -31,15 +31,8 @@ class JobSettings(Settings):
     @field_validator("job_stores")
     @classmethod
     def _check_stores(cls, stores: SecretStr) -> SecretStr:
-        finished, faults = [], []
-        for name, url in parse_stores(stores.get_secret_value()).items():
-            try:
-                finished.append(f"{name}={insert_password(url)}")
-            except PasswordFileError as error:
-                faults.append(f"store {name}: {error}")
-        if faults:
-            raise ValueError("; ".join(faults))
-        return SecretStr(",".join(finished))
+        finished = read_stores(stores.get_secret_value())
+        return SecretStr(",".join(f"{name}={url}" for name, url in finished.items()))
 
     @field_validator("broker_url")
     @classmethod
