@@ -11,7 +11,7 @@ from auth_service.keys.draft import Draft, open_draft
 from auth_service.keys.errors import KeyFileError
 from auth_service.keys.folder import open_folder
 from auth_service.keys.key_set import PlannedKey
-from auth_service.keys.manifest import SINCE_EVER, Entry, read_manifest
+from auth_service.keys.manifest import SINCE_EVER, Entry, read_last_refresh_version, read_manifest
 from auth_service.keys.pem import new_signing_key
 from auth_service.keys.refresh import RefreshKey, file_name, new_refresh_key, version_of
 from auth_service.keys.schedule import replaced_at
@@ -24,12 +24,16 @@ MIN_LEAD = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Change:
-    """What a command did: the file of the key it was about, the files it made and those it deleted."""
+    """What a command did: the file of the key it was about, the files it made and those it deleted.
+
+    `was_retired` says of a revoked key that nobody took it any more.
+    """
 
     file: str
     sign_from: datetime | None
     made: tuple[str, ...]
     deleted: tuple[str, ...]
+    was_retired: bool = False
 
 
 def init(directory: Path, alg: str = ES256) -> list[str]:
@@ -37,19 +41,19 @@ def init(directory: Path, alg: str = ES256) -> list[str]:
 
     What is there is kept, whatever it is called.
     """
-    makers: Mapping[str, Callable[[], bytes]] = {
-        FIRST_SIGNING_KEY: lambda: new_signing_key(alg),
-        file_name(1): new_refresh_key,
-    }
     _make_directory(directory)
     with open_folder(directory) as folder:
-        entries = read_manifest(directory)
+        entries, last_version = read_manifest(directory), read_last_refresh_version(directory)
+        makers: Mapping[str, Callable[[], bytes]] = {
+            FIRST_SIGNING_KEY: lambda: new_signing_key(alg),
+            file_name(last_version + 1): new_refresh_key,
+        }
         kinds = {_is_refresh_key(entry.file) for entry in entries}
         made = [name for name in makers if _is_refresh_key(name) not in kinds]
         for name in made:
             folder.write_key(name, makers[name]())
         if made and folder.has_manifest:
-            folder.write_manifest([*entries, *(Entry(name, SINCE_EVER) for name in made)])
+            folder.write_manifest([*entries, *(Entry(name, SINCE_EVER) for name in made)], last_version)
     return made
 
 
@@ -97,18 +101,15 @@ def prune(directory: Path, now: datetime, refresh_ttl: timedelta) -> tuple[str, 
 def revoke(directory: Path, now: datetime, kid: str) -> Change:
     """Take away a signing key at once; if it was active, the next one takes over, made if there is none.
 
-    The change names the key that is active then.
+    The change names the key that is active then. Of a retired key only the file is left, and goes.
     """
     with open_draft(directory, now) as draft:
-        found = _find_signing_key(draft, kid)
-        was_active = found.key.kid == draft.keys.active_signing_key(draft.now).kid
-        draft.drop(draft.signing, found)
-        if was_active:
-            _activate_next(draft, found.key.alg)
-        _keep_reserve(draft, found.key.alg)
+        was_retired = _find(draft.retired, kid) is not None
+        if not was_retired:
+            _drop_signing_key(draft, kid)
         active = draft.keys.active_signing_key(draft.now)
         chosen = next(planned for planned in draft.signing if planned.key.kid == active.kid)
-        return Change(chosen.file, chosen.sign_from, tuple(draft.made), tuple(draft.dropped))
+        return Change(chosen.file, chosen.sign_from, tuple(draft.made), tuple(draft.dropped), was_retired)
 
 
 def revoke_refresh_key(directory: Path, now: datetime, version: int) -> Change:
@@ -123,7 +124,7 @@ def revoke_refresh_key(directory: Path, now: datetime, version: int) -> Change:
         was_active = draft.keys.active_refresh_key(draft.now).version == version
         draft.drop(draft.refresh, found)
         if was_active:
-            _replace_refresh_key(draft, version)
+            _replace_refresh_key(draft)
         active = draft.keys.active_refresh_key(draft.now)
         chosen = next(planned for planned in draft.refresh if planned.key.version == active.version)
         return Change(chosen.file, chosen.sign_from, tuple(draft.made), tuple(draft.dropped))
@@ -171,11 +172,19 @@ def _keep_reserve(draft: Draft, alg: str) -> None:
         draft.add_signing_key(alg, None)
 
 
-def _find_signing_key(draft: Draft, kid: str) -> PlannedKey[SigningKey]:
-    found = next((planned for planned in draft.signing if kid in (planned.key.kid, planned.file)), None)
+def _find(keys: list[PlannedKey[SigningKey]], kid: str) -> PlannedKey[SigningKey] | None:
+    return next((planned for planned in keys if kid in (planned.key.kid, planned.file)), None)
+
+
+def _drop_signing_key(draft: Draft, kid: str) -> None:
+    found = _find(draft.signing, kid)
     if found is None:
         raise KeyFileError(f"there is no signing key {kid}; flask keys list shows which there are")
-    return found
+    was_active = found.key.kid == draft.keys.active_signing_key(draft.now).kid
+    draft.drop(draft.signing, found)
+    if was_active:
+        _activate_next(draft, found.key.alg)
+    _keep_reserve(draft, found.key.alg)
 
 
 def _activate_next(draft: Draft, alg: str) -> None:
@@ -186,9 +195,9 @@ def _activate_next(draft: Draft, alg: str) -> None:
         draft.add_signing_key(alg, draft.now)
 
 
-def _replace_refresh_key(draft: Draft, version: int) -> None:
+def _replace_refresh_key(draft: Draft) -> None:
     pending = [key for key in draft.keys.refresh if key.sign_from is None or key.sign_from > draft.now]
     if pending:
         draft.date(draft.refresh, pending[0], draft.now)
     else:
-        draft.add_refresh_key(draft.now, above=version)
+        draft.add_refresh_key(draft.now)

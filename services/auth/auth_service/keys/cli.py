@@ -122,6 +122,8 @@ def revoke(directory: Path, name: str, yes: bool) -> None:
     with _reported():
         change = _revoke_refresh_key(directory, name) if is_refresh else changes.revoke(directory, utc_now(), name)
     _report_files(change)
+    if change.was_retired:
+        click.echo(f"{name} was retired already: it was neither published nor accepted any more")
     click.echo(f"{change.file} is in use")
     if change.file in change.made and not is_refresh:
         click.echo(

@@ -11,6 +11,7 @@ from common.jwt import SigningKey
 from auth_service.keys.errors import KeyFileError
 from auth_service.keys.folder import KeyFolder, open_folder
 from auth_service.keys.key_set import Key, KeySet, PlannedKey, read_key_set
+from auth_service.keys.manifest import read_last_refresh_version
 from auth_service.keys.pem import SUFFIX, new_signing_key, parse_signing_key
 from auth_service.keys.refresh import MAX_VERSION, RefreshKey, file_name, new_refresh_key, parse_refresh_key
 from auth_service.keys.schedule import State, in_order
@@ -25,7 +26,10 @@ class Draft:
         self.refresh = list(keys.refresh)
         self.made: list[str] = []
         self.dropped: list[str] = []
+        self.retired: list[PlannedKey[SigningKey]] = []
         self._folder = folder
+        # Also of files without a plan, which an interrupted command may have left.
+        self._last_version = max([read_last_refresh_version(folder.directory), *folder.refresh_versions])
 
     @property
     def keys(self) -> KeySet:
@@ -41,14 +45,15 @@ class Draft:
         self.signing.append(planned)
         return planned
 
-    def add_refresh_key(self, sign_from: datetime, above: int = 0) -> PlannedKey[RefreshKey]:
-        """Make a key of the version after `above` and all there are, those of an interrupted command included."""
-        version = max([above, *self._folder.refresh_versions]) + 1
+    def add_refresh_key(self, sign_from: datetime) -> PlannedKey[RefreshKey]:
+        """Make a key of the version after all there have been."""
+        version = self._last_version + 1
         if version > MAX_VERSION:
             raise KeyFileError(f"refresh keys have versions up to {MAX_VERSION}, and that one is taken")
         content = new_refresh_key()
         planned = PlannedKey(parse_refresh_key(content, version), file_name(version), sign_from)
         self._write(planned, content)
+        self._last_version = version
         self.refresh.append(planned)
         return planned
 
@@ -68,11 +73,12 @@ class Draft:
         """Before anything else is changed: taking away its successor would give a retired key new life."""
         for standing in list(self.keys.standings(self.now)):
             if standing.state is State.RETIRED:
+                self.retired.append(standing.planned)
                 self.drop(self.signing, standing.planned)
 
     def save(self) -> None:
         """Write the manifest, then delete the files it does not name any more."""
-        self._folder.write_manifest(self.keys.entries)
+        self._folder.write_manifest(self.keys.entries, self._last_version)
         self._folder.delete(self.dropped)
 
     def _write(self, planned: PlannedKey[Key], content: bytes) -> None:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,9 +30,9 @@ class KeyFolder:
         """Those with a file, named by the manifest or not."""
         return [version for name in list_key_files(self.directory) if (version := version_of(name))]
 
-    def write_manifest(self, entries: Iterable[Entry]) -> None:
+    def write_manifest(self, entries: Sequence[Entry], last_refresh_version: int) -> None:
         """Put a manifest there, in place of an older one at one stroke."""
-        temporary = self._write_temporary(manifest_document(entries))
+        temporary = self._write_temporary(manifest_document(entries, last_refresh_version))
         os.replace(temporary, self.directory / FILE_NAME)
         self._flush_names()
 

@@ -2,11 +2,14 @@
 
     {"keys": [{"file": "signing.pem", "sign_from": "2026-11-23T10:00:00Z"}, {"file": "next.pem", "sign_from": null}]}
 
-A key without a date is a reserve. Without a manifest the one `*.pem` signs since ever, and so does the refresh key of
-the highest version; a second `*.pem` would leave open which one signs.
+A key without a date is a reserve. `"last_refresh_version": 7` beside the keys says that refresh keys up to that version
+were given, where none of those left says so: tokens name their key by its version, so none is given twice.
+
+Without a manifest the one `*.pem` signs since ever, and so does the refresh key of the highest version; a second
+`*.pem` would leave open which one signs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +23,7 @@ from auth_service.keys.pem import SUFFIX
 
 FILE_NAME = "manifest.json"
 SINCE_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_VERSION = "last_refresh_version"
 _YEAR_WITHOUT_A_NEXT = 9999  # hours added to a moment in it may make none
 
 
@@ -33,23 +37,24 @@ class Entry:
 
 def read_manifest(directory: Path) -> tuple[Entry, ...]:
     """Return the entries of the manifest, or those that stand for a directory without one; raises KeyFileError."""
-    path = directory / FILE_NAME
-    try:
-        document = path.read_bytes()
-    except FileNotFoundError:
-        return _without_manifest(directory)
-    except OSError as error:
-        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        return _parse(document)
-    except (ValueError, RecursionError) as error:
-        raise KeyFileError(f"{path} is not a manifest of keys: {error}") from error
+    manifest = _read(directory)
+    return _without_manifest(directory) if manifest is None else manifest[0]
 
 
-def manifest_document(entries: Iterable[Entry]) -> bytes:
+def read_last_refresh_version(directory: Path) -> int:
+    """Return the highest version a refresh key ever had, as far as the manifest tells, else 0; raises KeyFileError."""
+    entries, noted = _read(directory) or ((), 0)
+    return _last_version(entries, noted)
+
+
+def manifest_document(entries: Sequence[Entry], last_refresh_version: int = 0) -> bytes:
     """Return the manifest of these entries, to be read by people too."""
-    keys = [{"file": entry.file, "sign_from": _text(entry.sign_from)} for entry in entries]
-    return orjson.dumps({"keys": keys}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    members: dict[str, object] = {
+        "keys": [{"file": entry.file, "sign_from": _text(entry.sign_from)} for entry in entries]
+    }
+    if last_refresh_version > _last_version(entries):
+        members[_LAST_VERSION] = last_refresh_version
+    return orjson.dumps(members, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def list_key_files(directory: Path) -> list[str]:
@@ -70,14 +75,33 @@ def _without_manifest(directory: Path) -> tuple[Entry, ...]:
     return tuple(Entry(name, SINCE_EVER) for name in names)
 
 
-def _parse(document: bytes) -> tuple[Entry, ...]:
+def _read(directory: Path) -> tuple[tuple[Entry, ...], int] | None:
+    """What the manifest says, None if there is none."""
+    path = directory / FILE_NAME
+    try:
+        document = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return _parse(document)
+    except (ValueError, RecursionError) as error:
+        raise KeyFileError(f"{path} is not a manifest of keys: {error}") from error
+
+
+def _last_version(entries: Iterable[Entry], noted: int = 0) -> int:
+    return max([noted, *(refresh.version_of(entry.file) or 0 for entry in entries)])
+
+
+def _parse(document: bytes) -> tuple[tuple[Entry, ...], int]:
     members = parse_json_object(document)
-    if members.keys() != {"keys"} or not isinstance(members["keys"], list):
+    if members.keys() - {_LAST_VERSION} != {"keys"} or not isinstance(members["keys"], list):
         raise ValueError('it is {"keys": [...]}')
     entries = tuple(_parse_entry(entry) for entry in members["keys"])
     if len({entry.file for entry in entries}) != len(entries):
         raise ValueError("a file is named twice")
-    return entries
+    return entries, _parse_version(members.get(_LAST_VERSION, 0))
 
 
 def _parse_entry(value: object) -> Entry:
@@ -94,6 +118,12 @@ def _is_key_file(name: str) -> bool:
     return refresh.version_of(name) is not None or (
         name.endswith(SUFFIX) and not name.startswith(".") and not {"/", "\0"} & set(name)
     )
+
+
+def _parse_version(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= refresh.MAX_VERSION:
+        raise ValueError(f"{_LAST_VERSION} is a number up to {refresh.MAX_VERSION}")
+    return value
 
 
 def _parse_moment(value: object) -> datetime | None:

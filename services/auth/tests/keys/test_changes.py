@@ -1,5 +1,6 @@
 """What `flask keys` does to a directory: each step leaves a whole that a running service can read."""
 
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -190,6 +191,17 @@ def test_revoking_a_reserve_or_a_retiring_key_changes_nothing_else(directory: Pa
     assert (change.file, change.made, change.deleted) == (first.file, (), ("signing.pem",))
 
 
+def test_of_a_retired_key_only_the_file_goes(directory: Path) -> None:
+    rotated = changes.rotate(directory, NOW, DAY)
+    now = NOW + 3 * DAY
+    change = changes.revoke(directory, now, kid(directory, "signing.pem"))
+    assert change == changes.Change(rotated.file, NOW + DAY, (), ("signing.pem",), was_retired=True)
+    assert states(directory, now) == ["active", "pending", "active"]
+    assert "signing.pem" not in files(directory)
+    with pytest.raises(KeyFileError, match="no signing key signing"):
+        changes.revoke(directory, now, "signing.pem")
+
+
 def test_taking_away_its_successor_gives_a_retired_key_no_new_life(directory: Path) -> None:
     """A retired, B active, then C: without B the successor of A would be C, and A be published once more."""
     old = kid(directory, "signing.pem")
@@ -228,6 +240,27 @@ def test_revoking_a_planned_refresh_key_leaves_the_one_in_use(directory: Path) -
     changes.rotate_refresh_key(directory, NOW, DAY)
     change = changes.revoke_refresh_key(directory, NOW, 2)
     assert (change.file, change.made, change.deleted) == ("refresh-1.key", (), ("refresh-2.key",))
+
+
+def test_a_version_that_was_revoked_is_never_given_again(directory: Path) -> None:
+    for version in (2, 3):
+        assert changes.rotate_refresh_key(directory, NOW, DAY).file == f"refresh-{version}.key"
+        changes.revoke_refresh_key(directory, NOW, version)
+        changes.rotate(directory, NOW, DAY, force=True)  # any other command keeps it in mind
+    assert json.loads((directory / "manifest.json").read_bytes())["last_refresh_version"] == 3
+    assert KeyDirectory(directory).refresh_key().version == 1
+    assert changes.rotate_refresh_key(directory, NOW, DAY).file == "refresh-4.key"
+    assert json.loads((directory / "manifest.json").read_bytes()).keys() == {"keys"}  # a key says it now
+
+
+def test_init_gives_no_version_again_either(directory: Path) -> None:
+    changes.rotate_refresh_key(directory, NOW, DAY)
+    changes.revoke_refresh_key(directory, NOW, 2)
+    manifest = json.loads((directory / "manifest.json").read_bytes())
+    manifest["keys"] = [key for key in manifest["keys"] if key["file"] != "refresh-1.key"]
+    (directory / "manifest.json").write_text(json.dumps(manifest))
+    assert changes.init(directory) == ["refresh-3.key"]
+    assert [entry.file for entry in read_manifest(directory)][-1] == "refresh-3.key"
 
 
 def test_the_file_of_an_interrupted_rotation_does_not_stop_the_next(directory: Path) -> None:

@@ -4,13 +4,13 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from auth_service.keys import KeyDirectory
 from auth_service.keys.cli import keys
-from auth_service.keys.pem import new_signing_key
+from auth_service.keys.pem import new_signing_key, read_signing_key
 from click.testing import CliRunner, Result
 
 
@@ -118,6 +118,20 @@ def test_revoking_the_last_signing_key_warns_that_nobody_knows_the_next(director
     assert "No verifier knows it yet" in result.stderr
     again = run(directory, "revoke", KeyDirectory(directory).active_signing_key().kid)
     assert again.stderr == ""
+
+
+def test_revoking_a_retired_key_says_that_nobody_took_it_any_more(
+    directory: Path, write_plan: Callable[[Path, dict[str, str | None]], None]
+) -> None:
+    plan = {"signing.pem": "2026-01-01T00:00:00Z", "next.pem": "2026-01-02T00:00:00Z", "refresh-1.key": None}
+    write_plan(directory, dict(plan))
+    kid = read_signing_key(directory / "signing.pem").kid
+    lines = run(directory, "revoke", kid).stdout.splitlines()
+    assert lines == [
+        "deleted signing.pem",
+        f"{kid} was retired already: it was neither published nor accepted any more",
+        "next.pem is in use",
+    ]
 
 
 def test_revoking_a_refresh_key_asks_first(directory: Path) -> None:

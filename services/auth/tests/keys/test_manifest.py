@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 from auth_service.keys import KeyFileError
-from auth_service.keys.manifest import SINCE_EVER, Entry, list_key_files, manifest_document, read_manifest
+from auth_service.keys.manifest import (
+    SINCE_EVER,
+    Entry,
+    list_key_files,
+    manifest_document,
+    read_last_refresh_version,
+    read_manifest,
+)
 
 
 def write(directory: Path, *entries: object) -> None:
@@ -26,6 +33,14 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes(manifest_document(entries))
     assert read_manifest(tmp_path) == entries
     assert '"sign_from": "2026-11-23T10:00:00Z"' in (tmp_path / "manifest.json").read_text()
+
+
+def test_the_last_version_is_noted_where_no_key_says_it(tmp_path: Path) -> None:
+    assert read_last_refresh_version(tmp_path) == 0
+    for entries, last in (((), 9999), ((Entry("refresh-2.key", None),), 3), ((Entry("refresh-3.key", None),), 3)):
+        (tmp_path / "manifest.json").write_bytes(document := manifest_document(entries, last))
+        assert (read_manifest(tmp_path), read_last_refresh_version(tmp_path)) == (entries, last)
+    assert b"last_refresh_version" not in document
 
 
 def test_a_time_of_another_zone_is_the_same_moment(tmp_path: Path) -> None:
@@ -67,6 +82,11 @@ def test_no_directory_and_an_unreadable_manifest_are_named(tmp_path: Path) -> No
         b"{}",
         b'{"keys": {}}',
         b'{"keys": [], "more": 1}',
+        b'{"last_refresh_version": 1}',
+        b'{"keys": [], "last_refresh_version": -1}',
+        b'{"keys": [], "last_refresh_version": 10000}',
+        b'{"keys": [], "last_refresh_version": true}',
+        b'{"keys": [], "last_refresh_version": "1"}',
         b'{"keys": [], "keys": []}',
         b'{"keys": [' + b"[" * 9000,
         b"\xff\xfe{}",
