@@ -29,7 +29,7 @@ Revocation = Literal["bounded", "strict"]
 
 @dataclass(frozen=True)
 class Access:
-    """The rule of one route: nobody in particular, any user, or a user with all of `scopes`.
+    """The rule of one route: nobody in particular, any user, or a user with all of `scopes`; or the same of services.
 
     `audience` narrows it to tokens made for that audience; None takes every audience the service takes.
     """
@@ -38,6 +38,7 @@ class Access:
     scopes: frozenset[str] = frozenset()
     audience: str | None = None
     revocation: Revocation = "bounded"
+    service_only: bool = False
 
 
 def authenticated(*, revocation: Revocation = "bounded") -> Access:
@@ -56,10 +57,23 @@ def require(*scopes: str, audience: str | None = None, revocation: Revocation = 
     """
     if not scopes:
         raise ValueError("require() needs at least one scope; for any logged-in user declare access=user")
+    return Access(authenticated=True, scopes=_checked(scopes), audience=audience, revocation=revocation)
+
+
+def service_only(*scopes: str, audience: str | None = None) -> Access:
+    """Return the rule that asks for a service's own token, with all of `scopes`; a user's is refused, whatever it may.
+
+    Such a token belongs to no session, so there is none to revoke: it lives until it expires. Raises ValueError for a
+    malformed scope.
+    """
+    return Access(authenticated=True, scopes=_checked(scopes), audience=audience, service_only=True)
+
+
+def _checked(scopes: tuple[str, ...]) -> frozenset[str]:
     for scope in scopes:
         if not _SCOPE.fullmatch(scope):
             raise ValueError(f"scope {scope!r} is not written as resource:action in lower case")
-    return Access(authenticated=True, scopes=frozenset(scopes), audience=audience, revocation=revocation)
+    return frozenset(scopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +89,33 @@ class Principal:
 
 
 def current_principal() -> Principal:
-    """Return the caller of this request. Raises RuntimeError on a public route, where nobody was asked."""
+    """Return the user who calls. Raises RuntimeError where no user was asked for: on a public route, or a service's."""
     principal: Principal | None = g.get("principal")
     if principal is None:
-        raise RuntimeError("No caller is known here: this route is public. Declare access=user or require(...).")
+        raise RuntimeError(
+            "No user is known here: this route is public, or for services. Declare access=user or require(...)."
+        )
     return principal
+
+
+@dataclass(frozen=True, slots=True)
+class CallingService:
+    """The service that makes a request for itself, as the verified token says."""
+
+    client_id: str
+    scopes: frozenset[str]
+    audience: str
+    claims: "Claims"
+
+
+def current_service() -> CallingService:
+    """Return the service that calls. Raises RuntimeError on a route that is not for services alone."""
+    service: CallingService | None = g.get("service")
+    if service is None:
+        raise RuntimeError(
+            "No service is known here: this route is not for services. Declare access=service_only(...)."
+        )
+    return service
 
 
 class AccessError(DomainError):
@@ -126,6 +162,13 @@ class UserRequired(AccessError):
 
     def __init__(self) -> None:
         super().__init__("This acts for a user; a service's own token is not enough.")
+
+
+class ServiceRequired(AccessError):
+    """The token is a user's, and the route is for services."""
+
+    def __init__(self) -> None:
+        super().__init__("This is for services; a user's token opens it for nobody.")
 
 
 class RevocationUnknown(AccessError):

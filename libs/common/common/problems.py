@@ -19,6 +19,7 @@ from common.access import (
     InvalidRequest,
     InvalidToken,
     RevocationUnknown,
+    ServiceRequired,
     UserRequired,
 )
 from common.errors import FieldError, FieldErrors
@@ -48,6 +49,7 @@ COMMON_PROBLEMS: Mapping[type[Exception], Problem] = {
     InvalidRequest: Problem(400, "invalid-request", "Invalid request"),
     InsufficientScope: Problem(403, "insufficient-scope", "Insufficient scope"),
     UserRequired: Problem(403, "user-required", "User required"),
+    ServiceRequired: Problem(403, "service-required", "Service required"),
     RevocationUnknown: Problem(503, "unavailable", "Unavailable"),
 }
 

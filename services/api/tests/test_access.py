@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from common.db import Database
 from common.ids import new_id
+from common.jwt import SigningKey, StaticSigningKey, TokenIssuer
 from common.redprint.registry import registered_routes
 from common.testing.statements import statements
-from common.testing.tokens import TokenFor
+from common.testing.tokens import TEST_ISSUER, TokenFor
 from flask import Flask
 
 User = Any
@@ -44,6 +45,7 @@ def test_every_route_of_the_api_stands_in_the_table_above(app: Flask) -> None:
         for method in entry.methods
     }
     assert routes == SCOPES
+    assert not any(entry.access.service_only for entry in registered_routes(app))
 
 
 @on_sqlite
@@ -63,6 +65,15 @@ def test_a_route_takes_no_request_without_a_token(app: Flask, route: tuple[str, 
     response = app.test_client().open(route[1], method=route[0])
     assert (response.status_code, response.get_json()["code"]) == (401, "authentication-required")
     assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@on_sqlite
+@pytest.mark.parametrize("route", SCOPES, ids="-".join)
+def test_a_route_takes_no_services_own_token_a42(app: Flask, signing_key: SigningKey, route: tuple[str, str]) -> None:
+    issuer = TokenIssuer(StaticSigningKey(signing_key), TEST_ISSUER, 600)
+    token = issuer.issue("reports", audience="api", scopes=SCOPES[route], client_id="reports")
+    response = app.test_client().open(route[1], method=route[0], headers={"Authorization": f"Bearer {token}"})
+    assert (response.status_code, response.get_json()["code"]) == (403, "user-required")
 
 
 @on_sqlite

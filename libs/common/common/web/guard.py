@@ -11,11 +11,13 @@ from common.access import (
     Access,
     AccessError,
     AuthenticationRequired,
+    CallingService,
     InsufficientScope,
     InvalidRequest,
     InvalidToken,
     Principal,
     RevocationUnknown,
+    ServiceRequired,
     UserRequired,
 )
 from common.jwt import Claims, TokenInvalid, TokenRevoked
@@ -52,8 +54,12 @@ def install_guard(app: Flask, verifier: Verifier | None, revocations: Revocation
         if access is None:
             log.error("access_undeclared", endpoint=rule.endpoint)
             raise Forbidden("Nobody may call this.")
-        if access.authenticated:
-            principal = _authenticate(request, verifier)
+        if access.service_only:
+            service = _calling_service(_verified(request, verifier))
+            _authorize(service, access)
+            g.service = service
+        elif access.authenticated:
+            principal = _user(_verified(request, verifier))
             if access.revocation == "strict" and not (revocations is not None and revocations.is_fresh()):
                 bind_contextvars(revocation_unknown=True)
                 raise RevocationUnknown
@@ -70,11 +76,11 @@ def optional_principal(*, revoked_too: bool = False) -> Principal | None:
     request = this_request()
     if "HTTP_AUTHORIZATION" not in request.environ:
         return None
-    return _authenticate(request, current_app.extensions["token_verifier"], revoked_too=revoked_too)
+    return _user(_verified(request, current_app.extensions["token_verifier"], revoked_too=revoked_too))
 
 
-def _authenticate(request: Request, verifier: Verifier | None, *, revoked_too: bool = False) -> Principal:
-    """Return the user the token of a request stands for (RFC 6750 section 2.1)."""
+def _verified(request: Request, verifier: Verifier | None, *, revoked_too: bool = False) -> Claims:
+    """Return what the token of a request says (RFC 6750 section 2.1)."""
     try:
         claims = _verify(_bearer_token(request), verifier, revoked_too=revoked_too)
     except _Refused as refused:
@@ -83,17 +89,28 @@ def _authenticate(request: Request, verifier: Verifier | None, *, revoked_too: b
         bind_contextvars(token_refused=refused.outcome)
         raise refused.answer from None
     count_valid_token()
+    return claims
+
+
+def _user(claims: Claims) -> Principal:
     if claims.user_id is None:
         raise UserRequired
     bind_contextvars(user_id=claims.sub)  # the same id, written already
     return Principal(claims.user_id, claims.sid, claims.client_id, claims.scopes, claims.aud, claims)
 
 
-def _authorize(principal: Principal, access: Access) -> None:
-    if access.audience is not None and principal.audience != access.audience:
+def _calling_service(claims: Claims) -> CallingService:
+    if claims.user_id is not None:
+        raise ServiceRequired
+    bind_contextvars(client_id=claims.client_id)
+    return CallingService(claims.client_id, claims.scopes, claims.aud, claims)
+
+
+def _authorize(caller: Principal | CallingService, access: Access) -> None:
+    if access.audience is not None and caller.audience != access.audience:
         bind_contextvars(token_refused="audience")  # noqa: S106 - a reason, no password
         raise InvalidToken
-    if not access.scopes <= principal.scopes:
+    if not access.scopes <= caller.scopes:
         raise InsufficientScope(access.scopes)
 
 

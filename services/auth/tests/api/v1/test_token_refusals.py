@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from common.access import require
+from common.access import require, service_only
 from common.ids import new_id
 from common.jwt import SigningKey, StaticSigningKey, TokenIssuer
 from common.redprint import Redprint
@@ -126,12 +126,16 @@ def test_the_token_of_a_revoked_session_is_refused_as_any_other_a72(
         assert response.headers["WWW-Authenticate"] == INVALID
 
 
-def test_a_services_own_token_does_not_act_as_a_user_a42(
-    client: FlaskClient, app: Flask, own_key: SigningKey, clock: Any, as_bearer: Callable[..., Any]
-) -> None:
+@pytest.fixture
+def service_token(app: Flask, own_key: SigningKey, clock: Any) -> str:
     issuer = TokenIssuer(StaticSigningKey(own_key), app.extensions["settings"].auth_issuer, 600, clock)
-    token = issuer.issue("reports", audience="auth", scopes=(), client_id="reports")
-    assert client.get(ME, headers=as_bearer(token)).status_code == 403
+    return issuer.issue("reports", audience="auth", scopes=(), client_id="reports")
+
+
+def test_a_services_own_token_does_not_act_as_a_user_a42(
+    client: FlaskClient, service_token: str, as_bearer: Callable[..., Any]
+) -> None:
+    assert client.get(ME, headers=as_bearer(service_token)).status_code == 403
 
 
 def test_a_token_without_a_session_ends_none(
@@ -155,6 +159,10 @@ def guarded(make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> 
     @probe.get("/audience", access=require("contacts:read", audience="auth"), status=204)
     def ask_for_audience() -> None:
         """Ask for an audience."""
+
+    @probe.get("/service", access=service_only(), status=204)
+    def ask_for_service() -> None:
+        """Ask for a service."""
 
     monkeypatch.setattr(v1, "REDPRINTS", (*v1.REDPRINTS, probe))
     return make_app().test_client()
@@ -180,9 +188,25 @@ def test_a_route_for_auths_own_audience_takes_no_other(
     assert guarded.get("/api/v1/probe/audience", headers=as_bearer(own)).status_code == 204
 
 
+def test_a_route_for_services_takes_no_user_a42(
+    guarded: FlaskClient,
+    forger: Forger,
+    service_token: str,
+    as_bearer: Callable[..., Any],
+    assert_problem: Callable[..., Any],
+) -> None:
+    response = guarded.get("/api/v1/probe/service", headers=as_bearer(forger.token))
+    assert_problem(response, 403, "service-required")
+    assert guarded.get("/api/v1/probe/service", headers=as_bearer(service_token)).status_code == 204
+
+
 def test_every_route_says_who_may_call_it(app: Flask) -> None:
     rules = {
-        f"{method} {entry.rule}": "public" if not entry.access.authenticated else "user"
+        f"{method} {entry.rule}": "service"
+        if entry.access.service_only
+        else "user"
+        if entry.access.authenticated
+        else "public"
         for entry in app.extensions["redprint_routes"]
         for method in entry.methods
     }
