@@ -23,6 +23,7 @@ from common.access import (
     UserRequired,
 )
 from common.errors import FieldError, FieldErrors
+from common.idempotency.errors import IdempotencyKeyInUse, IdempotencyKeyInvalid, IdempotencyKeyReused
 from common.web.context import current_trace_id
 from common.web.reading import MalformedJSON, NotJSON
 
@@ -51,6 +52,9 @@ COMMON_PROBLEMS: Mapping[type[Exception], Problem] = {
     UserRequired: Problem(403, "user-required", "User required"),
     ServiceRequired: Problem(403, "service-required", "Service required"),
     RevocationUnknown: Problem(503, "unavailable", "Unavailable"),
+    IdempotencyKeyInvalid: Problem(400, "invalid-idempotency-key", "Invalid Idempotency-Key"),
+    IdempotencyKeyReused: Problem(422, "idempotency-key-reused", "Idempotency-Key reused"),
+    IdempotencyKeyInUse: Problem(409, "idempotency-key-in-use", "Idempotency-Key in use"),
 }
 
 # Phrases of RFC 9110, which renamed some; http.HTTPStatus has followed with Python 3.13 only.

@@ -5,11 +5,13 @@ does not want them. Here unknown and repeated parts, a part that is too long and
 bytes on end the reading at once.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from common.errors import FieldError, FieldErrors
 from contacts.errors import ImportTooLarge
@@ -19,6 +21,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
 from api_service.errors import MalformedMultipart, NotMultipart
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 FILE_PART = "file"
 MAX_TEXT_BYTES = 16 * 1024
@@ -40,6 +45,13 @@ class Upload:
     file: BinaryIO
     content_type: str = "application/octet-stream"
     texts: dict[str, str] = field(default_factory=dict)
+    digest: "Hash" = field(default_factory=sha256)
+    """Of the bytes of the file."""
+
+    def content_hash(self) -> bytes:
+        """The SHA-256 of file and texts: the same for two uploads that differ in the multipart boundary, say."""
+        texts = json.dumps(self.texts, sort_keys=True).encode()
+        return sha256(self.digest.digest() + texts).digest()
 
 
 @contextmanager
@@ -121,6 +133,7 @@ class _PartReader:
     def _take_file(self, event: Data) -> None:
         file = self._upload.file
         file.write(event.data)
+        self._upload.digest.update(event.data)
         if file.tell() > self._max_bytes:
             raise ImportTooLarge(f"The file is larger than {self._max_bytes} bytes.")
         if self._head is not None:

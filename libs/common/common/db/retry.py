@@ -31,6 +31,11 @@ def is_conflict(error: BaseException) -> bool:
     return error_code(error.orig) in (_DEADLOCK, _LOCK_WAIT_TIMEOUT)
 
 
+def has_waited_too_long(error: BaseException) -> bool:
+    """Whether a statement gave up waiting for another transaction: for a row (5 s), or for SQLite's file (15 s)."""
+    return is_conflict(error) and error_code(getattr(error, "orig", error)) != _DEADLOCK
+
+
 def is_connection_lost(error: BaseException) -> bool:
     """Whether the connection ended under a statement, so that the open transaction is gone."""
     return isinstance(error, DBAPIError) and error.orig is not None and is_gone(error.orig)

@@ -1,5 +1,7 @@
 """The two kinds of session: one that reads without a transaction, one that writes in exactly one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from sqlalchemy import event
@@ -26,11 +28,29 @@ class WriteSession(Session):
     commit_sent = False
     #: Set once the server has confirmed a commit.
     committed = False
+    #: Set once a commit was asked for that is held back.
+    commit_wanted = False
+    _holds_commit = False
 
     def commit(self) -> None:
         # First, so that an error of these statements is not taken for one of COMMIT.
         self.flush()
-        super().commit()
+        if self._holds_commit:
+            self.commit_wanted = True
+        else:
+            super().commit()
+
+    @contextmanager
+    def commit_held(self) -> Iterator[None]:
+        """Hold back the commit of a use case, for who has something to add to the same transaction.
+
+        Within the block `commit` sends everything but COMMIT, and notes in `commit_wanted` that it was called.
+        """
+        self._holds_commit = True
+        try:
+            yield
+        finally:
+            self._holds_commit = False
 
 
 @event.listens_for(WriteSession, "before_commit")

@@ -21,6 +21,7 @@ from common.redprint.route import (
     check_access,
     check_arguments,
     check_call,
+    check_key_route,
     check_name,
     check_prefix,
     check_route,
@@ -77,6 +78,7 @@ class Redprint:
         endpoint: str | None = None,
         summary: str | None = None,
         max_body_bytes: BodyLimit | None = None,
+        idempotent: bool = False,
     ) -> Callable[[H], H]:
         """Declare the function or MethodView below as the handler of `rule`, and return it unchanged.
 
@@ -84,8 +86,9 @@ class Redprint:
         refused. `body`, `query`: shapes the handler gets as arguments of these names; with `body_required=False` a
         request may have no body, and the handler gets None. `response`: the shape it returns, sent with `status`.
         `endpoint` replaces the handler's name as the last part. `summary`: one line, by default the docstring's
-        first. `max_body_bytes` lifts BODY_LIMIT_BYTES, as a number or a function of the application. Raises
-        RedprintError, which names the file and line of the handler.
+        first. `max_body_bytes` lifts BODY_LIMIT_BYTES, as a number or a function of the application. `idempotent`:
+        a client may send an Idempotency-Key, and the handler writes through `common.web.idempotency.write_once`.
+        Raises RedprintError, which names the file and line of the handler.
         """
         check_call(rule)
 
@@ -108,6 +111,7 @@ class Redprint:
                     deprecated=deprecated,
                     summary=_summarise(handler) if summary is None else summary,
                     max_body_bytes=max_body_bytes,
+                    idempotent=idempotent,
                     place=place,
                 )
             )
@@ -195,6 +199,7 @@ def _add_to_application(state: BlueprintSetupState, *, route: Route, deprecation
     endpoint = f"{state.name_prefix}.{state.name}.{route.endpoint}".lstrip(".")
     rule = next(app.url_map.iter_rules(endpoint))
     check_arguments(route, rule.rule, rule.arguments)
+    check_key_route(route, rule.rule)
     register_route(app, endpoint, rule.rule, route, deprecation)
 
 

@@ -32,6 +32,7 @@ class RouteEntry:
     deprecated: bool
     deprecation: Deprecation | None
     summary: str
+    idempotent: bool
     place: str
 
 
@@ -65,6 +66,7 @@ def register_route(app: Flask, endpoint: str, rule: str, route: Route, deprecati
             deprecated=route.deprecated or deprecation is not None,
             deprecation=deprecation,
             summary=route.summary,
+            idempotent=route.idempotent,
             place=route.place,
         )
     )

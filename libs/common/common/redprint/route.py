@@ -12,6 +12,7 @@ from flask.views import MethodView
 from pydantic import BaseModel
 
 from common.access import Access
+from common.idempotency.table import MAX_ROUTE_LENGTH
 from common.redprint.errors import RedprintError, line_of
 
 Handler = Callable[..., Any]
@@ -48,6 +49,7 @@ class RouteOptions(TypedDict, total=False):
     endpoint: str | None
     summary: str | None
     max_body_bytes: BodyLimit | None
+    idempotent: bool
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Route:
     deprecated: bool
     summary: str
     max_body_bytes: BodyLimit | None
+    idempotent: bool
     place: str
 
     @property
@@ -167,11 +170,23 @@ def check_route(route: Route) -> None:
         raise RedprintError(route.place, f"{route.endpoint} has body_required=False, and no body= to leave out")
     if route.body is not None and not route.methods_with_body:
         raise RedprintError(route.place, f"{route.endpoint} declares a body, which {', '.join(route.methods)} has not")
+    if route.idempotent and (route.methods != ("POST",) or not route.access.authenticated):
+        raise RedprintError(
+            route.place, f"{route.endpoint} has idempotent=True, which is for a POST of users: keys belong to somebody"
+        )
     for method in route.methods:
         if inspect.iscoroutinefunction(inspect.unwrap(route.function_for(method))):
             raise RedprintError(
                 route.place, f"{route.endpoint} is async; handlers run in threads and are plain functions"
             )
+
+
+def check_key_route(route: Route, rule: str) -> None:
+    """Refuse a rule that is too long to keep with the keys of its requests. Raises RedprintError."""
+    if route.idempotent and len(f"POST {rule}") > MAX_ROUTE_LENGTH:
+        raise RedprintError(
+            route.place, f"the rule {rule} is too long for idempotent=True, which takes {MAX_ROUTE_LENGTH} letters"
+        )
 
 
 def check_arguments(route: Route, rule: str, parameters: Iterable[str]) -> None:

@@ -7,13 +7,14 @@ pydantic's own parser and serialiser as bytes; nothing builds a dict in between.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Request, Response
 from flask.views import MethodView
 from pydantic import BaseModel
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from common.redprint.route import Handler, Route
 from common.web.context import this_request
+from common.web.idempotency import taking_keys
 from common.web.reading import body_reader, optional_body_reader, query_reader
 
 View = Callable[..., WerkzeugResponse]
@@ -30,7 +31,7 @@ def build_view(route: Route, app: Flask) -> View:
         read_arguments(arguments)
         return respond(handler(**arguments))
 
-    return view
+    return taking_keys(view, route.endpoint, respond, has_body=route.body is not None) if route.idempotent else view
 
 
 def _as_function(handler: Handler) -> Handler:
@@ -42,8 +43,7 @@ def _as_function(handler: Handler) -> Handler:
 def _argument_reader(route: Route, app: Flask) -> Callable[[dict[str, Any]], None]:
     """Return the function that adds `query` and `body` to a handler's arguments."""
     read_query = query_reader(route.query)
-    make_reader = body_reader if route.body_required else optional_body_reader
-    read_body = None if route.body is None else make_reader(route.body)
+    read_body = None if route.body is None else _body_reader(route, route.body)
     methods_with_body = route.methods_with_body
     limit = route.max_body_bytes(app) if callable(route.max_body_bytes) else route.max_body_bytes
 
@@ -58,6 +58,13 @@ def _argument_reader(route: Route, app: Flask) -> Callable[[dict[str, Any]], Non
             arguments["body"] = read_body(request)
 
     return read
+
+
+def _body_reader(route: Route, shape: type[BaseModel]) -> Callable[[Request], BaseModel | None]:
+    if not route.body_required:
+        return optional_body_reader(shape)
+    # Two requests with one key are the same if their bodies are, so it is needed once more.
+    return body_reader(shape, keep=route.idempotent)
 
 
 def _responder(route: Route) -> Callable[[Any], WerkzeugResponse]:

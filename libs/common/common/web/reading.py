@@ -30,8 +30,8 @@ class NotJSON(DomainError):
     """The body is declared as something else than plain JSON."""
 
 
-def body_reader(shape: type[S]) -> Callable[[Request], S]:
-    """Return the function that reads a JSON body.
+def body_reader(shape: type[S], *, keep: bool = False) -> Callable[[Request], S]:
+    """Return the function that reads a JSON body; with `keep` the request's `get_data` gives it once more.
 
     It raises NotJSON, MalformedJSON, FieldErrors, and RequestEntityTooLarge past the limit.
     """
@@ -39,7 +39,7 @@ def body_reader(shape: type[S]) -> Callable[[Request], S]:
 
     def read(request: Request) -> S:
         _check_content_type(request)
-        body = request.get_data(cache=False)
+        body = request.get_data(cache=keep)
         _check_length(request, body)
         _check_json(body)
         try:

@@ -5,6 +5,7 @@ taken out one release after the last that did. SELECT ... FOR UPDATE needs UPDAT
 """
 
 from common.db.grants import Grants
+from common.idempotency.grants import DELETING, TAKING
 from jobs.grants import ACCEPTING, RUNNING
 
 GRANTS: Grants = {
@@ -13,11 +14,13 @@ GRANTS: Grants = {
         "alembic_version": {"SELECT"},  # readiness compares the revision
         "contacts": {"SELECT", "INSERT", "UPDATE"},
         **ACCEPTING,
+        **TAKING,
     },
     # Worker and dispatcher: run jobs and keep their tables, import contacts.
     "worker": {
         "alembic_version": set(),
         "contacts": {"SELECT", "INSERT", "UPDATE"},
         **RUNNING,
+        **DELETING,
     },
 }

@@ -10,10 +10,12 @@ from common.clock import utc_now
 from common.db import WriteSession, run_write
 from common.db.paging import LimitQuery, Page, encode_cursor
 from common.redprint import Redprint
+from common.web.idempotency import write_once
 from common.web.sessions import current_database, read_session
 from contacts.models import Contact
 from contacts.use_cases import contacts as use_cases
 from flask import request, url_for
+from werkzeug.wrappers import Response
 
 from api_service.views.contacts import ContactChanges, ContactView, NewContact
 
@@ -32,13 +34,13 @@ def list_contacts(query: LimitQuery) -> Page[ContactView]:
     return Page[ContactView](items=items, next_cursor=last and encode_cursor(last))
 
 
-@contacts.post("", access=require("contacts:write"), body=NewContact, response=ContactView, status=201)
-def create_contact(body: NewContact) -> Answer:
+@contacts.post("", access=require("contacts:write"), body=NewContact, response=ContactView, status=201, idempotent=True)
+def create_contact(body: NewContact) -> Response:
     """Create a contact."""
     owner_id = current_principal().user_id
-    contact = _write(lambda session: use_cases.create_contact(session, owner_id, body.fields(), now=utc_now()))
-    view, _, headers = _answer(contact)
-    return view, 201, headers | {"Location": url_for(".show_contact", contact_id=contact.id)}
+    return write_once(
+        lambda session: _created(use_cases.create_contact(session, owner_id, body.fields(), now=utc_now()))
+    )
 
 
 @contacts.get("/<uuid:contact_id>", access=require("contacts:read"), response=ContactView)
@@ -84,6 +86,11 @@ def _write(use_case: Callable[[WriteSession], T]) -> T:
 
 def _answer(contact: Contact | use_cases.ContactRow) -> Answer:
     return ContactView.model_validate(contact), 200, {"ETag": f'"{contact.version}"'}
+
+
+def _created(contact: Contact) -> Answer:
+    view, _, headers = _answer(contact)
+    return view, 201, headers | {"Location": url_for(".show_contact", contact_id=contact.id)}
 
 
 def _expected_versions() -> frozenset[int] | None:

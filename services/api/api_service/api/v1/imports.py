@@ -1,14 +1,14 @@
 """Imports of contacts: an upload becomes a job."""
 
 from common.access import current_principal, require
-from common.db import run_write
 from common.redprint import Redprint
 from common.web.context import current_traceparent
-from common.web.sessions import current_database
+from common.web.idempotency import write_once
 from contacts.imports import check_first_bytes
 from flask import Flask, current_app, request
+from werkzeug.wrappers import Response
 
-from api_service.api.v1.jobs import view_job
+from api_service.api.v1.jobs import answer_accepted
 from api_service.config import APISettings
 from api_service.job_store import current_job_store
 from api_service.uploads import OVERHEAD_BYTES, read_upload
@@ -34,8 +34,9 @@ def _body_limit(app: Flask) -> int:
     response=JobView,
     status=202,
     max_body_bytes=_body_limit,
+    idempotent=True,
 )
-def start_import() -> tuple[JobView, int, dict[str, str]]:
+def start_import() -> Response:
     """Accept a CSV or NDJSON file (also gzip) of contacts and import it in the background.
 
     Parts: `file`; `mapping`, a JSON object from column to field (null ignores one); `on_conflict`, which is skip,
@@ -45,19 +46,19 @@ def start_import() -> tuple[JobView, int, dict[str, str]]:
     with read_upload(request, texts=TEXT_PARTS, max_bytes=max_bytes, check_head=check_first_bytes) as upload:
         mapping, on_conflict = read_mapping(upload.texts), read_on_conflict(upload.texts)
         use_cases.check_upload(upload.file, mapping)
-        job = run_write(
-            current_database(),
-            lambda session: use_cases.start_import(
-                session,
-                store,
-                owner_id=current_principal().user_id,
-                file=upload.file,
-                content_type=upload.content_type,
-                mapping=mapping,
-                on_conflict=on_conflict,
-                max_bytes=max_bytes,
-                traceparent=current_traceparent(),
+        return write_once(
+            lambda session: answer_accepted(
+                use_cases.start_import(
+                    session,
+                    store,
+                    owner_id=current_principal().user_id,
+                    file=upload.file,
+                    content_type=upload.content_type,
+                    mapping=mapping,
+                    on_conflict=on_conflict,
+                    max_bytes=max_bytes,
+                    traceparent=current_traceparent(),
+                )
             ),
+            content_hash=upload.content_hash(),
         )
-    view = view_job(job)
-    return view, 202, {"Location": view.links["self"]}

@@ -108,6 +108,12 @@ def view_job(job: Job, result_so_far: dict[str, Any] | None = None, path_of: Pat
     )
 
 
+def answer_accepted(job: Job) -> tuple[JobView, int, dict[str, str]]:
+    """What a request gets that made a job: the job, and where to ask for it."""
+    view = view_job(job)
+    return view, 202, {"Location": view.links["self"]}
+
+
 def _read_job(session: Session, owner_id: UUID, job_id: UUID, path_of: PathOf) -> JobView:
     job = use_cases.get_job(session, owner_id, job_id)
     return view_job(job, results_so_far(session, [job]).get(job_id), path_of)
