@@ -22,7 +22,7 @@ from auth_service.errors import InvalidGrant
 from auth_service.metrics import refresh_retries, refresh_reuses
 from auth_service.models import Session
 from auth_service.models.session import REUSED
-from auth_service.refresh_tokens import derive_refresh_token
+from auth_service.refresh_tokens import MAX_GENERATION, derive_refresh_token
 from auth_service.scopes import FIRST_PARTY_CLIENT
 from auth_service.use_cases.endings import Ending, end_session, run_update
 from auth_service.use_cases.locks import share_user
@@ -99,6 +99,8 @@ def refresh(deps: Dependencies, client: Client, *, refresh_token: str, audience:
 
 def _refresh(deps: Dependencies, client: Client, proof: SessionProof, session: WriteSession) -> _Outcome:
     state = _lock_live(deps, session, proof)
+    if proof.generation == state.generation == MAX_GENERATION:
+        raise _refusal(proof.session_id, "last_generation")  # one a second for 136 years
     if proof.generation == state.generation:
         outcome = _rotate(deps, session, client, proof)
     elif proof.generation == state.generation - 1 and _is_within_grace(deps, state):

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from common.jwt.compact import MAX_TOKEN_LENGTH
 from common.web.shapes import Shape, View
 from pydantic import Field
 
@@ -12,7 +13,8 @@ from auth_service.views.users import Name
 EmailText = Annotated[str, Field(min_length=1, max_length=MAX_EMAIL_LENGTH)]
 # Far above the policy's limit, which answers with a reason; this one only keeps the work small.
 PasswordText = Annotated[str, Field(min_length=1, max_length=1024)]
-TokenText = Annotated[str, Field(min_length=1, max_length=1024)]
+# As long as what is looked at as an access token, so that one sent by mistake is refused like any other text.
+TokenText = Annotated[str, Field(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 
 
 class Registration(Shape):

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from auth_service.metrics import refresh_retries, refresh_reuses
 from auth_service.models import Session, User
-from auth_service.refresh_tokens import RefreshToken, derive_refresh_token
+from auth_service.refresh_tokens import MAX_GENERATION, RefreshToken, derive_refresh_token
 from common.db import Database
 from common.ids import new_id
 from common.testing.statements import statements
 from flask import Flask
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, select, text, update
 
 # For what is refused before the database is asked.
 only_sqlite = pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
@@ -72,6 +72,19 @@ def test_a_chain_of_refreshes_leads_on(person: Any, clock: Any, sessions_of: Cal
         token = person.refresh(token).get_json()["refresh_token"]
         assert token.split(".")[3] == str(generation)
     assert [row.generation for row in sessions_of()] == [5]
+
+
+def test_the_last_generation_has_no_successor_and_is_no_theft(
+    person: Any, app: Flask, sessions_of: Callable[[], list[Session]], assert_problem: Callable[..., Any]
+) -> None:
+    person.tokens()
+    change(app, Session, generation=MAX_GENERATION - 1)
+    with app.extensions["database"].read() as session:
+        row = session.execute(select(Session.id, Session.salt)).one()
+    key = app.extensions["auth_dependencies"].refresh_keys.refresh_key()
+    last = person.refresh(derive_refresh_token(key, row.id, MAX_GENERATION - 1, row.salt)).get_json()["refresh_token"]
+    assert_problem(person.refresh(last), 401, "invalid-grant")
+    assert [(row.generation, row.revoked_at) for row in sessions_of()] == [(MAX_GENERATION, None)]
 
 
 @pytest.mark.parametrize("seconds", [0, GRACE - 1], ids=["at once", "late"])
@@ -444,7 +457,15 @@ def test_after_a_new_key_tokens_of_the_old_one_go_on_and_their_successors_are_of
 
 
 @only_sqlite
-@pytest.mark.parametrize("body", [{}, {"refresh_token": ""}, {"refresh_token": None}, {"refresh_token": "x" * 1025}])
+def test_the_longest_access_token_is_no_refresh_token_and_nothing_worse(
+    person: Any, assert_problem: Callable[..., Any]
+) -> None:
+    """One signed with RSA-3072 is longer than any refresh token."""
+    assert_problem(person.refresh("x" * 4096), 401, "invalid-grant")
+    assert_problem(person.post("logout", {"refresh_token": "x" * 4096}), 401, "invalid-grant")
+
+
+@pytest.mark.parametrize("body", [{}, {"refresh_token": ""}, {"refresh_token": None}, {"refresh_token": "x" * 4097}])
 def test_a_body_without_a_token_is_refused(
     person: Any, assert_problem: Callable[..., Any], body: dict[str, object]
 ) -> None:
