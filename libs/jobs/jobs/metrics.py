@@ -24,6 +24,14 @@ lease_expired = Counter("lease_expired", "Jobs taken from a worker that went sil
 dead = Counter("dead", "Jobs that died by crashes.", ["store"])
 jobs_purged = Counter("jobs_purged", "Ended jobs deleted when their time was over.", ["store", "state"])
 files_purged = Counter("job_files_purged", "Files deleted with their jobs, or because they had none.", ["store"])
+purge_overdue_seconds = Gauge(
+    "purge_overdue_seconds", "How long the oldest ended job has stayed beyond its time.", ["store"]
+)
+duty_done = Gauge(
+    "dispatcher_duty_done_timestamp_seconds",
+    "When a duty was last done; at first, when it was taken on.",
+    ["store", "duty"],
+)
 schedule_late_seconds = Gauge(
     "schedule_late_seconds", "How long the oldest time of a schedule waited for its job.", ["store", "schedule"]
 )

@@ -291,6 +291,20 @@ def test_gauges_tell_states_and_the_oldest_due_job_and_fall_back_to_zero(store: 
     assert sample("oldest_due_age_seconds", queue="default") == 0
 
 
+def test_each_duty_tells_when_it_was_last_done(store: StoreHarness) -> None:
+    store.enqueue()
+    rounds = dispatcher(store, FakeBroker(accepts=0), EAGER)
+    taken_on = {
+        duty: sample("dispatcher_duty_done_timestamp_seconds", duty=duty) for duty in ("publish", "purge", "orphans")
+    }
+    assert min(taken_on.values()) > time.time() - 60
+    rounds.run_round()
+    done = {duty: sample("dispatcher_duty_done_timestamp_seconds", duty=duty) for duty in taken_on}
+    assert done["publish"] == taken_on["publish"]
+    assert done["purge"] > taken_on["purge"]
+    assert done["orphans"] > taken_on["orphans"]
+
+
 def test_an_idle_dispatcher_looks_less_often_than_a_busy_one(store: StoreHarness) -> None:
     rounds = dispatcher(store, FakeBroker())
     assert rounds.run_round() == 0.25

@@ -82,6 +82,30 @@ def test_it_goes_batch_by_batch_and_is_counted(store: StoreHarness, monkeypatch:
     assert REGISTRY.get_sample_value("jobs_purged_total", labels) == before + 3
 
 
+def overdue() -> float | None:
+    return REGISTRY.get_sample_value("purge_overdue_seconds", {"store": "api"})
+
+
+def test_how_long_the_oldest_job_stayed_beyond_its_time_is_measured(store: StoreHarness) -> None:
+    ended(store, "succeeded", 6)
+    purge(store)
+    assert overdue() == 0
+    ended(store, "failed", 32)
+    ended(store, "succeeded", 8)
+    purge(store)
+    assert overdue() == pytest.approx(2 * 24 * 3600, abs=600)
+    purge(store)
+    assert overdue() == 0
+
+
+def test_it_is_measured_where_deleting_fails(store: StoreHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended(store, days_ago=9)
+    monkeypatch.setattr(purging, "_delete_rows", lambda *args: (_ for _ in ()).throw(SystemExit))
+    with pytest.raises(SystemExit):
+        purge(store)
+    assert overdue() == pytest.approx(2 * 24 * 3600, abs=600)
+
+
 def test_a_purge_that_is_killed_leaves_files_that_are_swept_later(
     store: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 from common.db import Database, run_write
 from common.db.sessions import WriteSession
+from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import metrics
@@ -72,16 +73,17 @@ class StoreDispatcher:
         self._failures = 0
         scheduler = Scheduler(store, database, schedules)
         purge = Purge(store, database, retention or Retention(), pieces)
+        slow, rare, pause = pace.slow_round_seconds, pace.orphan_seconds, pace.purge_pause_seconds
         self._duties = [
-            _Duty(0, self.publish_due),
-            _Duty(pace.lease_sweep_seconds, lambda: sweeping.expire_leases(store, database)),
-            _Duty(min(pace.slow_round_seconds, pace.redispatch_seconds / 2), self.publish_lost),
-            _Duty(pace.slow_round_seconds, lambda: sweeping.fail_overdue(store, database)),
-            _Duty(pace.slow_round_seconds, self._gauges.update),
-            _Duty(pace.slow_round_seconds, scheduler.make_jobs),
-            _Duty(pace.orphan_seconds, scheduler.prune),
-            _Duty(pace.purge_seconds, purge.delete_jobs, pace.purge_pause_seconds),
-            _Duty(pace.orphan_seconds, purge.delete_orphans, pace.purge_pause_seconds),
+            self._duty("publish", 0, self.publish_due),
+            self._duty("leases", pace.lease_sweep_seconds, lambda: sweeping.expire_leases(store, database)),
+            self._duty("redispatch", min(slow, pace.redispatch_seconds / 2), self.publish_lost),
+            self._duty("deadlines", slow, lambda: sweeping.fail_overdue(store, database)),
+            self._duty("gauges", slow, self._gauges.update),
+            self._duty("schedules", slow, scheduler.make_jobs),
+            self._duty("old-runs", rare, scheduler.prune),
+            self._duty("purge", pace.purge_seconds, purge.delete_jobs, pause),
+            self._duty("orphans", rare, purge.delete_orphans, pause),
         ]
 
     def run(self) -> None:
@@ -167,6 +169,9 @@ class StoreDispatcher:
         if picked:
             run_write(self._database, work)
 
+    def _duty(self, name: str, seconds: float, do: Callable[[], bool | None], pause_seconds: float = 0) -> "_Duty":
+        return _Duty(seconds, do, pause_seconds, metrics.duty_done.labels(self._store, name))
+
     def _try(self, duty: "_Duty") -> bool | None:
         """Whether there is more to do at once; None where it failed."""
         try:
@@ -187,7 +192,9 @@ class _Duty:
     With a pause, more is done only after that: it is work that may wait.
     """
 
-    def __init__(self, seconds: float, do: Callable[[], bool | None], pause_seconds: float = 0) -> None:
+    def __init__(self, seconds: float, do: Callable[[], bool | None], pause_seconds: float, done: Gauge) -> None:
+        self._done = done
+        self._done.set_to_current_time()
         self._seconds = seconds
         self._pause_seconds = pause_seconds
         self._do = do
@@ -197,5 +204,6 @@ class _Duty:
         if time.monotonic() < self._next_at:
             return False
         has_more = bool(self._do())
+        self._done.set_to_current_time()
         self._next_at = time.monotonic() + (self._pause_seconds if has_more else self._seconds)
         return has_more and not self._pause_seconds
