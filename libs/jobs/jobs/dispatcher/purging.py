@@ -88,7 +88,7 @@ def _seconds_since_end(session: Session, state: JobState) -> float:
     # One at a time: the first entry of the index, where MIN over all states would read the whole index on SQLite.
     oldest = select(Job.finished_at, database_time()).where(Job.state == state, Job.finished_at.is_not(None))
     row = session.execute(oldest.order_by(Job.finished_at).limit(1)).first()
-    return (row[1] - row[0]).total_seconds() if row else 0.0
+    return (row[1] - row[0]).total_seconds() if row and row[0] else 0.0
 
 
 def _delete_rows(session: WriteSession, state: JobState, days: float) -> list[UUID]:
