@@ -170,7 +170,7 @@ def check_route(route: Route) -> None:
         raise RedprintError(route.place, f"{route.endpoint} has body_required=False, and no body= to leave out")
     if route.body is not None and not route.methods_with_body:
         raise RedprintError(route.place, f"{route.endpoint} declares a body, which {', '.join(route.methods)} has not")
-    if route.idempotent and (route.methods != ("POST",) or not route.access.authenticated):
+    if route.idempotent and not (route.methods == ("POST",) and _is_for_users(route.access)):
         raise RedprintError(
             route.place, f"{route.endpoint} has idempotent=True, which is for a POST of users: keys belong to somebody"
         )
@@ -179,6 +179,10 @@ def check_route(route: Route) -> None:
             raise RedprintError(
                 route.place, f"{route.endpoint} is async; handlers run in threads and are plain functions"
             )
+
+
+def _is_for_users(access: Access) -> bool:
+    return access.authenticated and not access.service_only
 
 
 def check_key_route(route: Route, rule: str) -> None:
