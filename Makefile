@@ -31,6 +31,10 @@ test: ## Run all tests on SQLite and MySQL (T=path narrows, REQUIRE_MYSQL=1 insi
 drill: $(VENV) ## Run the tests that wait out time limits, or kill and start everything (some minutes)
 	@$(PY) scripts/test -m drill
 
+.PHONY: drill-jobs
+drill-jobs: $(VENV) ## Break what jobs run on, fault by fault (20 minutes; T=path narrows, STORM_SECONDS=600 lengthens the storm)
+	@$(PY) scripts/test -n 0 -m job_drill $(if $(T),$(T),scripts/tests/jobs)
+
 .PHONY: interop
 interop: $(VENV) ## Verify auth's tokens with a library for Node, from the metadata alone (needs node and npm; about a minute)
 	@$(PY) scripts/interop

@@ -23,6 +23,7 @@ class Request:
     token: str | None = None
     upload: Mapping[str, Path] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def wait_for(url: str, timeout_seconds: float, gave_up: Event) -> bool:
 
 
 def _encode(request: Request) -> tuple[dict[str, str], bytes | None]:
-    headers = {"Accept": "application/json"}
+    headers = {"Accept": "application/json", **request.headers}
     if request.token is not None:
         headers["Authorization"] = f"Bearer {request.token}"
     if request.body is not None:

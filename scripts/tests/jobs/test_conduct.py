@@ -1,0 +1,118 @@
+"""What jobs, clocks, releases and purges do to each other while real workers run them."""
+
+from collections.abc import Callable
+from statistics import quantiles
+
+import pytest
+from devtools.drills.jobs.door import Door
+from devtools.drills.jobs.intake import Intake
+from devtools.drills.jobs.kinds import NEXT_WORK, POISON, Work, WorkOfTomorrow
+from devtools.drills.jobs.ledger import count_jobs, end_to_end_seconds, fill_with_old_jobs
+from devtools.drills.jobs.plant import HEARTBEAT_SECONDS, LEASE_SECONDS, Plant
+from jobs import transitions
+from jobs.states import JobState, Outcome
+
+pytestmark = [
+    pytest.mark.job_drill,
+    pytest.mark.timeout(300),
+    pytest.mark.parametrize("database_backend", ["mysql"], indirect=True),
+]
+Figures = Callable[[str], None]
+PURGED = 100_000
+
+
+def test_jobs_that_kill_their_process_die_and_cost_the_others_little(plant: Plant, figures: Figures) -> None:
+    plant.start()
+    with Intake(lambda: plant.accept(Work(seconds=0.05)), 150, 20) as without:
+        pass
+    plant.settle(30)
+    poison = [plant.accept(Work(steps=0), POISON) for _ in range(3)]
+    with Intake(lambda: plant.accept(Work(seconds=0.05)), 150, 20) as beside:
+        pass
+    plant.settle(60)
+    quiet, loud = (p95_latency(plant, intake) for intake in (without, beside))
+    figures(f"p95 from accepted to finished {quiet:.2f} s without, {loud:.2f} s beside three poison jobs")
+    for job_id in poison:
+        assert (plant.store.job(job_id).state, plant.store.job(job_id).crash_count) == (JobState.DEAD, 3)
+    verdict = plant.judge(without.accepted | beside.accepted)
+    assert (verdict.lost, verdict.doubled) == (frozenset(), frozenset())
+    assert verdict.failed == {str(job_id) for job_id in poison}
+    assert loud < 2 * quiet + 0.2  # a new process takes its time on a small machine
+    assert plant.errors_without_job() == []
+
+
+def p95_latency(plant: Plant, intake: Intake) -> float:
+    return quantiles([end_to_end_seconds(plant.store.job(job_id)) for job_id in intake.accepted], n=20)[18]
+
+
+def test_running_jobs_stop_within_a_heartbeat_of_their_cancel(plant: Plant, figures: Figures) -> None:
+    plant.start()
+    seconds = []
+    for _ in range(6):
+        job_id = plant.accept(Work(seconds=0.05, steps=10_000))
+        plant.wait_until(lambda job_id=job_id: plant.store.job(job_id).checkpoint, 30, "the job runs")  # type: ignore[misc]
+        assert plant.store.transition(transitions.request_cancel, job_id)
+        plant.wait_until(lambda job_id=job_id: plant.store.job(job_id).state.is_final, 30, "it stops")  # type: ignore[misc]
+        job = plant.store.job(job_id)
+        assert job.state is JobState.CANCELLED
+        assert job.finished_at
+        assert job.cancel_requested_at
+        seconds.append((job.finished_at - job.cancel_requested_at).total_seconds())
+    figures(f"longest {max(seconds):.1f} s with a heartbeat each {HEARTBEAT_SECONDS:.1f} s")
+    assert max(seconds) <= HEARTBEAT_SECONDS + 1
+
+
+def test_workers_whose_clocks_are_wrong_lose_no_lease(plant: Plant, figures: Figures) -> None:
+    """Ten minutes ahead and ten behind, with jobs of more than a lease: the database's clock is the only one."""
+    plant.add_dispatcher()
+    for ahead in ("600", "-600"):
+        plant.add_worker(DRILL_CLOCK_SECONDS=ahead)
+    plant.wait_until_ready()
+    accepted = {plant.accept(Work(seconds=0.1, steps=15 * LEASE_SECONDS)) for _ in range(6)}
+    plant.settle(60)
+    verdict = plant.judge(accepted)
+    workers = {plant.store.job(job_id).worker for job_id in accepted}
+    figures(f"{verdict}; by {len(workers)} processes")
+    assert verdict.is_good
+    assert {each.outcome for job_id in accepted for each in plant.store.attempts(job_id)} == {Outcome.SUCCEEDED}
+
+
+def test_a_release_and_the_one_before_it_side_by_side(plant: Plant, figures: Figures) -> None:
+    """Workers of both run what was accepted before; the new version comes once no old worker is left."""
+    plant.start(workers=1)
+    plant.add_worker(DRILL_KINDS="next")
+    plant.wait_until_ready()
+    with Intake(lambda: plant.accept(Work(seconds=0.05)), 100, 8) as old:
+        pass
+    plant.settle(30)
+    by_both = {(plant.store.job(job_id).worker or "") for job_id in old.accepted}
+    plant.workers[0].stop(60)
+    with Intake(lambda: plant.accept(WorkOfTomorrow(note=""), NEXT_WORK), 50, 4) as new:
+        pass
+    plant.settle(30)
+    verdict = plant.judge(old.accepted | new.accepted)
+    figures(f"{verdict}; the old payloads ran in {len(by_both)} processes")
+    assert verdict.is_good
+    assert plant.errors_without_job() == []
+
+
+def test_a_purge_of_many_jobs_disturbs_nobody(plant: Plant, door: Door, figures: Figures) -> None:
+    fill_with_old_jobs(plant.store.database, plant.store.owner_id, PURGED)
+    with Intake(door.accept, 100, 20):
+        pass
+    quiet = door.take_seconds()
+    plant.add_dispatcher()
+    with Intake(door.accept, 200, 40) as intake:
+        pass
+    left, loud = count_jobs(plant.store.database), door.take_seconds()
+    figures(
+        f"POST p99 {p99(quiet) * 1000:.0f} ms before, {p99(loud) * 1000:.0f} ms during; {left - 300} of {PURGED} left"
+    )
+    assert (intake.refused, door.statuses.keys()) == (0, {202})
+    assert left < PURGED / 2
+    assert p99(loud) < 2 * p99(quiet) + 0.01
+    assert "1205" not in plant.dispatchers[0].log()
+
+
+def p99(seconds: list[float]) -> float:
+    return quantiles(seconds, n=100)[98]

@@ -1,0 +1,82 @@
+"""The broker forgets everything or is away: it costs time, never a job, and nobody who asks for a job notices."""
+
+import random
+import time
+from collections.abc import Callable
+from statistics import quantiles
+
+import pytest
+from devtools.drills.jobs.door import Door
+from devtools.drills.jobs.intake import Intake, some_seconds
+from devtools.drills.jobs.kinds import Work
+from devtools.drills.jobs.plant import REDISPATCH_SECONDS, Plant
+from devtools.drills.jobs.storm import Storm, empty_the_broker
+
+pytestmark = [pytest.mark.job_drill, pytest.mark.timeout(300)]
+on_mysql = pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+Figures = Callable[[str], None]
+
+
+@on_mysql
+def test_a_broker_that_forgets_everything_again_and_again(plant: Plant, seed: int, figures: Figures) -> None:
+    plant.start()
+    chance = random.Random(seed)
+    load = Intake(lambda: plant.accept(Work(seconds=some_seconds(chance))), 300, 40)
+    with Storm(seed).add("FLUSHALL", (3, 5), empty_the_broker(plant)) as storm, load as intake:
+        pass
+    plant.settle(60)
+    verdict = plant.judge(intake.accepted)
+    figures(f"{verdict}; {storm}")
+    assert verdict.is_good
+    assert verdict.worst_seconds <= REDISPATCH_SECONDS + 5, verdict.slowest
+    assert plant.errors_without_job() == []
+
+
+@on_mysql
+def test_a_broker_that_is_killed_and_one_that_is_frozen(plant: Plant, door: Door, figures: Figures) -> None:
+    """Away for 5 s three times, then frozen for 30 s; the api answers all the time as if nothing was."""
+    plant.start()
+    with Intake(door.accept, 20, 2) as before:
+        pass
+    quiet = door.take_seconds()
+    with Intake(door.accept, 300, 60) as intake:
+        for _ in range(3):
+            plant.broker.kill()
+            time.sleep(5)
+            plant.broker.start()
+            time.sleep(4)
+        plant.broker.freeze()
+        time.sleep(30)
+        plant.broker.thaw()
+        returned = time.monotonic()
+    plant.settle(60)
+    drained, loud = time.monotonic() - returned, door.take_seconds()
+    verdict = plant.judge(before.accepted | intake.accepted)
+    figures(
+        f"{verdict}; POST p99 {p99(loud) * 1000:.0f} ms, {p99(quiet) * 1000:.0f} ms before; drained in {drained:.1f} s"
+    )
+    assert verdict.is_good
+    assert (intake.refused, door.statuses.keys()) == (0, {202})
+    assert p99(loud) < max(0.05, 2 * p99(quiet))
+    assert drained < 30
+    assert plant.errors_without_job() == []
+
+
+def test_a_broker_that_is_down_all_the_time(plant: Plant, door: Door, figures: Figures) -> None:
+    plant.broker.kill()
+    plant.add_dispatcher()
+    with Intake(door.accept, 100, 10) as intake:
+        pass
+    assert (intake.refused, door.statuses.keys()) == (0, {202})
+    assert plant.judge(intake.accepted).unfinished == {str(job_id) for job_id in intake.accepted}
+    plant.broker.start()
+    plant.start(workers=1, dispatchers=0)
+    drained = plant.settle(60)
+    verdict = plant.judge(intake.accepted)
+    figures(f"{verdict}; drained {drained:.1f} s after the first worker was ready")
+    assert verdict.is_good
+    assert plant.errors_without_job() == []
+
+
+def p99(seconds: list[float]) -> float:
+    return quantiles(seconds, n=100)[98]
