@@ -22,7 +22,7 @@ pytestmark = [
 
 ROUNDS = 20
 PROMISED_SECONDS = 1.0
-# auth compares every 5 s, and both ends wait up to 3 s before they try the server again.
+# auth compares within 5 s, and both ends wait up to 3 s before they try the server again.
 LOST_SECONDS = 20.0
 
 

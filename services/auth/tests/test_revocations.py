@@ -10,7 +10,7 @@ import pytest
 from auth_service.app import create_app
 from auth_service.config import AuthSettings
 from auth_service.models import Session, User
-from auth_service.revocations import Reconciler
+from auth_service.revocations import JITTER, RECONCILE_SECONDS, Reconciler
 from common.clock import utc_now
 from common.db import Database
 from common.ids import new_id
@@ -127,6 +127,11 @@ def listen(valkey: ValkeyServer) -> Iterator[Callable[[], RevokedSessions]]:
     yield start
     for sessions in made:
         sessions.stop()
+
+
+def test_what_was_not_published_is_looked_for_within_five_seconds() -> None:
+    """As docs/security.md promises; some time is left for the question itself."""
+    assert RECONCILE_SECONDS * (1 + JITTER) <= 4.8
 
 
 def test_the_first_round_fills_the_stream_and_vouches_for_it(
