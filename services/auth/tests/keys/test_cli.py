@@ -144,6 +144,12 @@ def test_revoking_a_refresh_key_asks_first(directory: Path) -> None:
         run(directory, "revoke", name, "--yes", status=2)
 
 
+def test_where_the_package_is_not_installed_the_module_does_the_same(directory: Path) -> None:
+    command = [sys.executable, "-m", "auth_service.keys", "list", "--dir", str(directory)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == run(directory, "list").stdout
+
+
 def test_what_cannot_be_used_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "signing.pem").write_text("not a key")
     for command in ("init", "list", "rotate", "prune"):
