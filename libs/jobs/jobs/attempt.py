@@ -1,7 +1,6 @@
 """One attempt at a claimed job: the handler runs under the lease, and its end is written under the fence."""
 
 import time
-from datetime import datetime
 
 import structlog
 from common.db import run_write
@@ -11,13 +10,13 @@ from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from jobs import endings, metrics
+from jobs.claimed_job import ClaimedJob
 from jobs.context import JobContext
 from jobs.endings import Budget, Ending
 from jobs.errors import JobInterrupted, WorkerStopping
 from jobs.insist import insist, reason_of
 from jobs.keeper import LeaseKeeper
 from jobs.kinds import Kind
-from jobs.models.job import Job
 from jobs.registry import Registry
 from jobs.site import Site
 from jobs.states import Outcome
@@ -31,7 +30,7 @@ _FINAL = {Outcome.SUCCEEDED, Outcome.FAILED, Outcome.DEAD, Outcome.CANCELLED}
 class Attempt:
     """A claimed job on its way to the end of the attempt."""
 
-    def __init__(self, site: Site, job: Job) -> None:
+    def __init__(self, site: Site, job: ClaimedJob) -> None:
         self._site = site
         self._labels = (site.store, job.kind)
         self._job = job
@@ -107,7 +106,7 @@ class Attempt:
     def _count_start(self) -> None:
         job = self._job
         metrics.attempts.labels(*self._labels).inc()
-        metrics.wait_seconds.labels(*self._labels).observe((self._claimed_at - job.run_after).total_seconds())
+        metrics.wait_seconds.labels(*self._labels).observe((job.claimed_at - job.run_after).total_seconds())
         log.info("job_started", kind=job.kind, attempt=job.attempt, fence=job.fence, worker=job.worker)
 
     def _count_end(self, outcome: Outcome | None, ending: Ending) -> None:
@@ -119,11 +118,6 @@ class Attempt:
         metrics.outcomes.labels(*self._labels, outcome).inc()
         metrics.run_seconds.labels(*self._labels).observe(seconds)
         if outcome in _FINAL:
-            accepted_for = (self._claimed_at - self._job.created_at).total_seconds() + seconds
+            accepted_for = (self._job.claimed_at - self._job.created_at).total_seconds() + seconds
             metrics.end_to_end_seconds.labels(*self._labels).observe(accepted_for)
         log.info("job_ended", kind=self._job.kind, outcome=outcome, seconds=round(seconds, 3), error=ending.error)
-
-    @property
-    def _claimed_at(self) -> datetime:
-        """The database's time of the claim."""
-        return self._job.claimed_at or self._job.run_after

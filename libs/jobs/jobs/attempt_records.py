@@ -4,10 +4,11 @@ The attempt that runs is in the job's own row, so that a claim is one statement.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
-from sqlalchemy import Insert, func, literal, select
+from sqlalchemy import Insert, Integer, Table, bindparam, func, select
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,24 +23,33 @@ if TYPE_CHECKING:
 _COLUMNS = ("job_id", "fence", "attempt", "worker", "started_at", "ended_at", "outcome")
 
 
-def record_attempt(session: Session, lease: "Lease", outcome: Outcome, *, was_given_back: bool) -> Insert:
-    """The statement that writes down the attempt of this lease as ended now; the job's row was changed already.
+def record_attempt(session: Session, lease: "Lease", outcome: Outcome, *, was_given_back: bool) -> None:
+    """Write down the attempt of this lease as ended now; the job's row was changed already.
 
     A worker of the release before this one wrote the row at its claim: then only the end is added.
     """
-    ended = {"ended_at": database_time(), "outcome": outcome}
+    statement = _recording(session.get_bind().dialect.name)
+    session.execute(statement, {"ended_job": lease.job_id, "given_back": int(was_given_back), "how": outcome})
+
+
+@cache
+def _recording(dialect: str) -> Insert:
+    """Made once: it is sent for each job."""
+    row, how = cast("Table", Job.__table__).c, bindparam("how", type_=JobAttempt.outcome.type)
     values = select(
-        Job.id,
-        Job.fence,
-        Job.attempt + (1 if was_given_back else 0),
-        Job.worker,
-        func.coalesce(Job.claimed_at, Job.started_at),  # of a worker that does not know claimed_at
+        row.id,
+        row.fence,
+        row.attempt + bindparam("given_back", type_=Integer),
+        row.worker,
+        func.coalesce(row.claimed_at, row.started_at),  # of a worker that does not know claimed_at
         database_time(),
-        literal(outcome, JobAttempt.outcome.type),
-    ).where(Job.id == lease.job_id)
-    if session.get_bind().dialect.name == "mysql":
-        return mysql.insert(JobAttempt).from_select(_COLUMNS, values).on_duplicate_key_update(ended)
-    new = sqlite.insert(JobAttempt).from_select(_COLUMNS, values)
+        how,
+    ).where(row.id == bindparam("ended_job"))
+    ended = {"ended_at": database_time(), "outcome": how}
+    attempts = cast("Table", JobAttempt.__table__)
+    if dialect == "mysql":
+        return mysql.insert(attempts).from_select(_COLUMNS, values).on_duplicate_key_update(ended)
+    new = sqlite.insert(attempts).from_select(_COLUMNS, values)
     return new.on_conflict_do_update(index_elements=["job_id", "fence"], set_=ended)
 
 

@@ -14,11 +14,11 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from jobs import effects, transitions
+from jobs.claimed_job import ClaimedJob
 from jobs.errors import EffectNotDeclared, LeaseLost, UnknownOutcome
 from jobs.files import FileStore
 from jobs.insist import insist
 from jobs.kinds import Declaration, Kind
-from jobs.models.job import Job
 from jobs.relay import enqueue_once
 from jobs.site import Site
 from jobs.states import EffectState
@@ -60,7 +60,7 @@ class JobContext:
     `checkpoint` is what the last committed chunk saved, None at the first start. `attempt` counts from 1.
     """
 
-    def __init__(self, site: Site, job: Job, kind: Declaration, check: Callable[[], None]) -> None:
+    def __init__(self, site: Site, job: ClaimedJob, kind: Declaration, check: Callable[[], None]) -> None:
         """`check` raises JobInterrupted when the attempt has to end."""
         self.job_id = job.id
         self.owner_id = job.owner_id

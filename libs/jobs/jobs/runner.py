@@ -13,11 +13,11 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from jobs import metrics, transitions
 from jobs.attempt import Attempt
+from jobs.claimed_job import ClaimedJob
 from jobs.errors import UnknownStore
 from jobs.files import FileStore
 from jobs.insist import insist, reason_of
 from jobs.keeper import Timing
-from jobs.models.job import Job
 from jobs.registry import Registry
 from jobs.site import Site
 from jobs.states import Outcome
@@ -72,15 +72,15 @@ class Runner:
     def _site(self, store: str, database: Database) -> Site:
         return Site(store, database, self.stores, self.files(store), self.timing, self.is_stopping)
 
-    def _claim(self, database: Database, job_id: UUID) -> Job | None:
-        def claim() -> Job | None:
+    def _claim(self, database: Database, job_id: UUID) -> ClaimedJob | None:
+        def claim() -> ClaimedJob | None:
             with database.statements() as session:
                 return transitions.claim(session, job_id, self.worker, self.timing.lease_seconds)
 
         return insist(claim, seconds=self.timing.lease_seconds)
 
 
-def _trace_of(job: Job) -> dict[str, str]:
+def _trace_of(job: ClaimedJob) -> dict[str, str]:
     """The id that the log lines of the request had (W3C Trace Context: version-trace-parent-flags)."""
     parts = (job.traceparent or "").split("-")
     return {"trace_id": parts[1]} if len(parts) >= 4 else {}

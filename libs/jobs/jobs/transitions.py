@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, Update, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import set_committed_value
 
 from jobs.attempt_records import record_attempt
+from jobs.claimed_job import READ, ClaimedJob
 from jobs.database_time import database_time
 from jobs.errors import UnknownOutcome
 from jobs.models.job import Job
@@ -21,6 +21,9 @@ from jobs.states import JobState, Outcome
 
 MAX_CRASHES = 3
 """Crashes without progress between them after which a job counts as what makes its workers crash."""
+
+_jobs = cast("Table", Job.__table__)
+_row = _jobs.c
 
 Error = dict[str, str]
 """{code, message}: what the owner is told."""
@@ -45,26 +48,29 @@ class Notice:
     deadline_passed: bool
 
 
-def claim(session: Session, job_id: UUID, worker: str, lease_seconds: float) -> Job | None:
+def claim(session: Session, job_id: UUID, worker: str, lease_seconds: float) -> ClaimedJob | None:
     """Make a due queued job this worker's and return it as it is now; None when there is nothing to claim.
 
     One look and one conditional UPDATE, which names the fence that was seen: so what was read is what was claimed,
-    and neither statement needs a transaction around it. The job that comes back belongs to no session.
+    and neither statement needs a transaction around it.
     """
-    seen = session.execute(select(Job, database_time().label("now")).where(Job.id == job_id)).one_or_none()
-    if seen is None:
+    row = session.execute(_LOOK, {"job_id": job_id}).one_or_none()
+    if row is None:
         return None
-    job: Job = seen.Job
-    session.expunge(job)
-    taken = {"state": JobState.RUNNING, "fence": job.fence + 1, "attempt": job.attempt + 1, "worker": worker}
-    times = {"claimed_at": seen.now, "lease_until": seen.now + timedelta(seconds=lease_seconds)}
-    times["started_at"] = job.started_at or seen.now
-    unchanged = (Job.id == job_id, Job.state == JobState.QUEUED, Job.fence == job.fence, Job.run_after <= seen.now)
-    if job.state is not JobState.QUEUED or not _happened(session, update(Job).where(*unchanged).values(taken | times)):
-        return None
-    for name, value in (taken | times).items():
-        set_committed_value(job, name, value)
-    return job
+    seen = row._asdict()
+    now, fence, started_at = seen.pop("now"), seen.pop("fence"), seen.pop("started_at")
+    job = ClaimedJob(**seen | {"fence": fence + 1, "attempt": seen["attempt"] + 1, "claimed_at": now, "worker": worker})
+    taken = {
+        "job_id": job_id,
+        "seen_fence": fence,
+        "next_fence": job.fence,
+        "next_attempt": job.attempt,
+        "by": worker,
+        "now": now,
+        "until": now + timedelta(seconds=lease_seconds),
+        "first_start": started_at or now,
+    }
+    return job if _happened(session, _CLAIM, taken) else None
 
 
 def renew(session: Session, lease: Lease, lease_seconds: float) -> Notice | None:
@@ -93,7 +99,8 @@ def guard(session: Session, lease: Lease) -> bool:
 
 
 def succeed(session: Session, lease: Lease, result: dict[str, Any] | None) -> bool:
-    return _finish(session, lease, Outcome.SUCCEEDED, state=JobState.SUCCEEDED, result=result, error=None)
+    ended = {"job_id": lease.job_id, "fence_held": lease.fence, "what_came_out": result}
+    return _happened(session, _SUCCEED, ended) and _record(session, lease, Outcome.SUCCEEDED)
 
 
 def fail(session: Session, lease: Lease, error: Error) -> bool:
@@ -180,7 +187,7 @@ def outcome_is_known() -> ColumnElement[bool]:
 
 
 def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    return Job.id == lease.job_id, Job.state == JobState.RUNNING, Job.fence == lease.fence
+    return _row.id == lease.job_id, _row.state == JobState.RUNNING, _row.fence == lease.fence
 
 
 def _requeue(
@@ -209,9 +216,11 @@ def _leave(
     values: dict[str, Any],
 ) -> bool:
     left = update(Job).where(*_held(lease), *conditions).values(lease_until=None, **values)
-    if not _happened(session, left):
-        return False
-    session.execute(record_attempt(session, lease, outcome, was_given_back="attempt" in values))
+    return _happened(session, left) and _record(session, lease, outcome, was_given_back="attempt" in values)
+
+
+def _record(session: Session, lease: Lease, outcome: Outcome, *, was_given_back: bool = False) -> bool:
+    record_attempt(session, lease, outcome, was_given_back=was_given_back)
     return True
 
 
@@ -219,5 +228,43 @@ _UNSYNCED: dict[str, Any] = {"execution_options": {"synchronize_session": False}
 """Rows are read again where they are needed; matching objects in the session against an UPDATE would cost a query."""
 
 
-def _happened(session: Session, statement: Update) -> bool:
-    return cast("CursorResult[Any]", session.execute(statement, **_UNSYNCED)).rowcount == 1
+def _happened(session: Session, statement: Update, parameters: dict[str, Any] | None = None) -> bool:
+    return cast("CursorResult[Any]", session.execute(statement, parameters, **_UNSYNCED)).rowcount == 1
+
+
+# The three statements of each job that goes well are made once, of columns instead of the model: made for each job,
+# they would take longer than the database does.
+_LOOK = select(*READ, _row.attempt, _row.fence, _row.started_at, database_time().label("now")).where(
+    _row.id == bindparam("job_id"), _row.state == JobState.QUEUED, _row.run_after <= database_time()
+)
+
+_CLAIM = (
+    update(_jobs)
+    .where(
+        _row.id == bindparam("job_id"),
+        _row.state == JobState.QUEUED,
+        _row.fence == bindparam("seen_fence"),
+        _row.run_after <= bindparam("now"),
+    )
+    .values(
+        state=JobState.RUNNING,
+        fence=bindparam("next_fence"),
+        attempt=bindparam("next_attempt"),
+        worker=bindparam("by"),
+        claimed_at=bindparam("now"),
+        lease_until=bindparam("until"),
+        started_at=bindparam("first_start"),
+    )
+)
+
+_SUCCEED = (
+    update(_jobs)
+    .where(*_held(Lease(cast("UUID", bindparam("job_id")), cast("int", bindparam("fence_held")))))
+    .values(
+        state=JobState.SUCCEEDED,
+        lease_until=None,
+        finished_at=database_time(),
+        result=bindparam("what_came_out"),
+        error=None,
+    )
+)

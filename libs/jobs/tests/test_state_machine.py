@@ -243,13 +243,19 @@ def drop_condition(monkeypatch: pytest.MonkeyPatch, function: str, column: str) 
     def kept(conditions: Any) -> tuple[Any, ...]:
         return tuple(each for each in conditions if not (inside and column in columns_of(each)))
 
-    def send(session: Any, statement: Any) -> bool:
-        statement._where_criteria = kept(statement._where_criteria)
-        return happened(session, statement)
+    def send(session: Any, statement: Any, *parameters: Any) -> bool:
+        return happened(session, with_conditions(statement, kept(statement._where_criteria)), *parameters)
 
     monkeypatch.setattr(transitions, function, mutated)
     monkeypatch.setattr(transitions, "_happened", send)
     monkeypatch.setattr(transitions, "_held", lambda lease: kept(held(lease)))
+
+
+def with_conditions(statement: Any, conditions: Any) -> Any:
+    """A copy: some statements are made once for all jobs."""
+    changed = statement.execution_options()
+    changed._where_criteria = tuple(conditions)
+    return changed
 
 
 def columns_of(condition: Any) -> set[str]:
@@ -263,6 +269,8 @@ def test_without_the_row_the_state_or_the_fence_in_its_condition_a_transition_go
 ) -> None:
     held = transitions._held
     monkeypatch.setattr(transitions, "_held", lambda lease: [c for n, c in enumerate(held(lease)) if n != dropped])
+    left = [c for n, c in enumerate(transitions._SUCCEED._where_criteria) if n != dropped]
+    monkeypatch.setattr(transitions, "_SUCCEED", with_conditions(transitions._SUCCEED, left))
     # A second running job: without the row's id a transition would end both.
     store.start()
     with pytest.raises((AssertionError, IntegrityError, ExceptionGroup)):
