@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from common.access import public
+from common.access import public, service_only, user
 from common.redprint import Redprint, RedprintError, errors
 from common.web.shapes import Shape
 from flask import Blueprint, Flask
@@ -103,6 +103,28 @@ def test_a_method_view_without_methods_is_refused() -> None:
         pass
 
     assert "methods=" in refusal(lambda: Redprint("items").route("", access=public)(Empty))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"methods": ["PUT"], "access": user},
+        {"methods": ["POST", "PUT"], "access": user},
+        {"methods": ["POST"], "access": public},
+        {"methods": ["POST"], "access": service_only("items:write")},
+    ],
+)
+def test_keys_are_taken_by_posts_of_users_only(options: dict[str, Any]) -> None:
+    message = refusal(lambda: Redprint("items").route("", idempotent=True, **options)(handler))
+    assert "keys belong to somebody" in message
+
+
+def test_a_rule_too_long_to_be_kept_with_its_keys_is_refused() -> None:
+    items = Redprint("items")
+    items.post("/" + "x" * 120, access=user, idempotent=True)(handler)
+    blueprint = Blueprint("v1", __name__)
+    items.register(blueprint)
+    assert "too long for idempotent=True" in refusal(lambda: Flask("x").register_blueprint(blueprint))
 
 
 def test_an_async_handler_is_refused() -> None:
