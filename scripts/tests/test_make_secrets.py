@@ -27,6 +27,7 @@ EVERY_SECRET = {
     "api-db": {"password"},
     "api-db-ddl": {"password"},
     "worker-db-api": {"password"},
+    "worker-db-auth": {"password"},
     "valkey-broker": {"password"},
     "valkey-state": {"password"},
     "auth-keys": {"signing.pem", "refresh-1.key"},
@@ -135,7 +136,7 @@ def test_every_secret_is_created_with_its_keys(cluster: Cluster) -> None:
 def test_passwords_are_long_plain_and_all_different(cluster: Cluster) -> None:
     make()
     passwords = [values["password"] for values in cluster.secrets().values() if "password" in values]
-    assert len(set(passwords)) == len(passwords) == 11
+    assert len(set(passwords)) == len(passwords) == 12
     assert all(len(password) >= 32 and password.isalnum() and password.isascii() for password in passwords)
 
 

@@ -7,6 +7,8 @@ DB_TLS_CA: /etc/redprint/mysql-ca/ca.crt
 {{- end }}
 AUTH_ISSUER: {{ .tokens.issuer | quote }}
 AUTH_JWKS_URL: {{ .tokens.jwksUrl | quote }}
+# As the worker's: whoever takes a job has to find its upload.
+JOB_FILES: database
 STATE_URL: {{ include "service-lib.valkeyUrl" (dict "server" .state "purpose" "state") | quote }}
 {{- end }}
 {{- end }}

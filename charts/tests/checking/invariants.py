@@ -23,8 +23,8 @@ SELECTOR_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.
 # Made by scripts/make-secrets or a secret manager, with the keys that charts may name.
 SECRETS = {
     **{name: {"password"} for name in ("mysql-root", "mysql-probe", "mysql-backup")},
-    **{name: {"password"} for name in ("auth-db", "auth-db-ddl", "api-db", "api-db-ddl", "worker-db-api")},
-    **{name: {"password"} for name in ("valkey-broker", "valkey-state")},
+    **{name: {"password"} for name in ("auth-db", "auth-db-ddl", "api-db", "api-db-ddl")},
+    **{name: {"password"} for name in ("worker-db-api", "worker-db-auth", "valkey-broker", "valkey-state")},
     "mysql-exporter": {"password", "my.cnf"},
     "mysql-tls": {"ca.crt", "tls.crt", "tls.key"},
     "mysql-ca": {"ca.crt"},

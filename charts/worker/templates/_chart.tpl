@@ -29,6 +29,8 @@ BROKER_URL: {{ include "service-lib.valkeyUrl" (dict "server" .broker "purpose" 
 HOST: "0.0.0.0"
 METRICS_PORT: 9090
 RUN_DIR: /run/redprint
+# A directory would have to be one for all pods of worker, dispatcher and services, and be saved together with the databases.
+JOB_FILES: database
 {{- end }}
 
 {{/* The Secrets both programs mount: {root} */}}

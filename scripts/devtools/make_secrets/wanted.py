@@ -79,6 +79,7 @@ PLAIN = (
     Wanted("api-db", ("password",), only_password),
     Wanted("api-db-ddl", ("password",), only_password),
     Wanted("worker-db-api", ("password",), only_password),
+    Wanted("worker-db-auth", ("password",), only_password),
     Wanted("valkey-broker", ("password",), only_password),
     Wanted("valkey-state", ("password",), only_password),
     Wanted("auth-keys", ("signing.pem", "refresh-1.key"), auth_keys),
