@@ -211,6 +211,31 @@ def test_data_lost_at_once_followed_by_new_entries_comes_back_from_the_database(
 
 
 @only_sqlite
+def test_a_stream_that_is_deleted_alone_is_not_vouched_for_until_it_is_filled_again(
+    make_process: Callable[..., Process],
+    listen: Callable[[], RevokedSessions],
+    revoke: Callable[..., list[UUID]],
+    valkey: ValkeyServer,
+) -> None:
+    sids = revoke(3)
+    processes = [make_process(), make_process()]
+    for process in processes:
+        process.reconciler.reconcile()
+    eventually(lambda: all(process.has_heard(sids) and process.revocations.is_fresh() for process in processes))
+    with valkey.client() as client:
+        client.delete(STREAM)
+        eventually(lambda: client.get(EPOCH) is None)
+    newcomer = listen()
+    eventually(lambda: newcomer.is_listening)
+    assert not newcomer.is_fresh()
+    for process in processes:
+        eventually(lambda process=process: process.revocations.is_listening)
+        process.reconciler.reconcile()
+    eventually(newcomer.is_fresh)
+    assert all(map(newcomer.is_revoked, sids))
+
+
+@only_sqlite
 def test_a_stream_vouched_for_while_it_was_emptied_is_filled_in_the_next_round(
     make_process: Callable[..., Process],
     listen: Callable[[], RevokedSessions],

@@ -29,6 +29,9 @@ TIMEOUT_SECONDS = 0.5  # a logout waits for it, and is good without it
 MAX_ENTRIES = 500  # of one round trip
 TURN_SECONDS = 10  # longer than publishing a lot takes, and everybody hearing of it
 
+# In one step: meanwhile somebody may have filled the stream and vouch for it by another name.
+_DELETE_IF_EQUAL = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1])"
+
 log = structlog.get_logger(__name__)
 
 
@@ -79,6 +82,18 @@ class RevocationPublisher:
         if self._set_first(EPOCH, token_hex(8)):
             log.info("revocation_stream_filled")
             self._append([event_entry(NEW_EPOCH)])  # wakes those who wait at its end
+
+    def withdraw(self, epoch: str) -> None:
+        """Vouch for the stream no longer, if it is by this name that somebody does. Never raises.
+
+        Who begins to listen would take a stream for complete that something is gone from.
+        """
+        if self._client is None:
+            return
+        try:
+            self._client.eval(_DELETE_IF_EQUAL, 1, EPOCH, epoch)
+        except (RedisError, OSError) as error:
+            self._note_failure(error)
 
     def close(self) -> None:
         """Let go of the connections."""

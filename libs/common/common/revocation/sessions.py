@@ -57,6 +57,7 @@ class RevokedSessions:
         self._failures = 0
         self._keys_changed: list[Callable[[], object]] = []
         self._caught_up: list[Callable[[], object]] = []
+        self._broken_epoch: list[Callable[[str], object]] = []
         self._loop = BackgroundLoop("revocations", self._step, wake=self._disconnect)
         _reset_after_fork(self)
 
@@ -118,6 +119,10 @@ class RevokedSessions:
         """Call `callback`, in the thread that listens, when the stream's end is reached after a start or an outage."""
         self._caught_up.append(callback)
 
+    def on_broken_epoch(self, callback: Callable[[str], object]) -> None:
+        """Call `callback`, in the thread that listens, with the epoch of a stream which something is gone from."""
+        self._broken_epoch.append(callback)
+
     def start(self) -> None:
         """Begin to listen, in this process."""
         if self._url is not None:
@@ -152,6 +157,8 @@ class RevokedSessions:
         if batch.lost_data:
             log.warning("revocation_stream_lost_data")
             metrics.resets.inc()
+        if batch.broken_epoch is not None:
+            _call_each(self._broken_epoch, batch.broken_epoch)
         # What the stream still holds of them is read again.
         self._table.add(batch.sessions, in_stream=self._reader.generation == generation)
         if KEYS_CHANGED in batch.events:
@@ -191,10 +198,10 @@ class RevokedSessions:
         self._confirmed_at = None
 
 
-def _call_each(callbacks: Iterable[Callable[[], object]]) -> None:
+def _call_each(callbacks: Iterable[Callable[..., object]], *arguments: object) -> None:
     for callback in callbacks:
         try:
-            callback()
+            callback(*arguments)
         except Exception:
             log.exception("revocation_callback_failed")
 

@@ -42,6 +42,8 @@ class Batch:
     events: frozenset[str]
     lost_data: bool
     """What was read before may be gone from the stream, which will be read again from its beginning."""
+    broken_epoch: str | None = None
+    """The epoch that vouches for a stream which something is gone from, so that new readers would believe it."""
 
 
 def session_entry(sid: UUID, expires_at: int) -> Fields:
@@ -78,9 +80,11 @@ class StreamReader:
         epoch, is_previous_there = self._examine(client, previous)
         is_intact = is_previous_there or _was_trimmed(previous, self._position)
         lost_data = not is_intact or (self.epoch is not None and epoch != self.epoch)
+        # Another epoch than the one this reader knew was set by somebody who had noticed, and filled the stream again.
+        broken_epoch = epoch if not is_intact and self.epoch in {None, epoch} else None
         if lost_data or epoch != self.epoch:
             self._begin_again(epoch)
-        return _parse((fields for _, fields in entries), lost_data)
+        return _parse((fields for _, fields in entries), lost_data, broken_epoch)
 
     def look_before_waiting(self) -> None:
         """Do not wait for news at the next look: the connection was lost, and maybe more with it."""
@@ -125,9 +129,9 @@ def milliseconds_of(entry_id: str) -> int:
     return int(entry_id.partition("-")[0])
 
 
-def _parse(entries: Iterable[Fields], lost_data: bool) -> Batch:
+def _parse(entries: Iterable[Fields], lost_data: bool, broken_epoch: str | None) -> Batch:
     events: set[str] = set()
-    return Batch(dict(_sessions(entries, events)), frozenset(events), lost_data)
+    return Batch(dict(_sessions(entries, events)), frozenset(events), lost_data, broken_epoch)
 
 
 def _sessions(entries: Iterable[Fields], events: set[str]) -> Iterator[tuple[UUID, int]]:

@@ -102,6 +102,46 @@ def test_losing_only_the_newest_entries_is_noticed_although_the_epoch_is_the_sam
     eventually(lambda: table.absent_from_stream({kept: 1, lost: 1, later: 1}) == {lost: 1})
 
 
+def test_an_epoch_that_vouches_for_less_than_it_did_is_named(
+    make_sessions: MakeSessions, publisher: RevocationPublisher, valkey: ValkeyServer
+) -> None:
+    """The stream was deleted or evicted alone, and who begins now would believe what is left of it."""
+    table, broken = make_sessions(), list[str]()
+    table.on_broken_epoch(broken.append)
+    publisher.publish([new_id()])
+    eventually(lambda: table.is_fresh() and len(table._revoked) == 1)
+    with valkey.client() as client:
+        epoch = client.get(EPOCH)
+        client.delete(STREAM)
+        eventually(lambda: broken == [epoch])
+        publisher.withdraw("another")
+        assert client.get(EPOCH) == epoch
+        publisher.withdraw(epoch)
+        assert client.get(EPOCH) is None
+    newcomer = make_sessions()
+    eventually(lambda: newcomer.is_listening)
+    assert not newcomer.is_fresh()
+
+
+def test_a_new_epoch_is_not_taken_for_a_broken_one(
+    make_sessions: MakeSessions, publisher: RevocationPublisher, valkey: ValkeyServer
+) -> None:
+    """Another process noticed first, filled the stream and vouches for it again."""
+    table, broken = make_sessions(), list[str]()
+    table.on_broken_epoch(broken.append)
+    publisher.publish([new_id()])
+    eventually(lambda: table.is_fresh() and len(table._revoked) == 1)
+    generation = table.stream_generation
+    with valkey.client() as client:
+        refill = client.pipeline()
+        refill.flushall()
+        refill.xadd(STREAM, session_entry(sid := new_id(), int(time.time()) + 60))
+        refill.set(EPOCH, "new")
+        refill.execute()
+    eventually(lambda: table.stream_generation > generation and table.is_revoked(sid) and table.is_fresh())
+    assert broken == []
+
+
 def test_a_quiet_stream_is_not_taken_for_a_lost_one(
     make_sessions: MakeSessions, publisher: RevocationPublisher, valkey: ValkeyServer
 ) -> None:

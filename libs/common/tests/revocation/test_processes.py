@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from common.ids import new_id
 from common.revocation import RevocationPublisher, RevokedSessions
+from common.revocation.stream import EPOCH
 from common.testing.valkey import ValkeyServer
 from common.testing.waiting import eventually
 from redis import Redis
@@ -90,6 +91,9 @@ def test_the_user_of_the_chart_may_do_all_of_it(guarded: str, make_sessions: Mak
     publisher.keys_changed()
     eventually(lambda: table.is_fresh() and table.is_revoked(sid) and heard)
     assert publisher.republish({new_id(): 1})
+    with Redis.from_url(guarded, decode_responses=True) as client:
+        publisher.withdraw(client.get(EPOCH))
+        assert not client.exists(EPOCH)
 
 
 def test_that_user_reaches_no_other_key(guarded: str) -> None:
