@@ -22,7 +22,8 @@ from contacts.errors import (
     TooManyColumns,
     UnknownTargetField,
 )
-from jobs.errors import JobNotFound, TooManyJobs
+from jobs.admin import ADMIN_PROBLEMS
+from jobs.errors import TooManyJobs
 from jobs.files import FileTooLarge
 
 
@@ -56,7 +57,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ContactNotFound: Problem(404, "contact-not-found", "Contact not found"),
     ContactExists: Problem(409, "contact-exists", "Contact exists"),
     ContactChanged: Problem(412, "contact-changed", "Contact changed"),
-    JobNotFound: Problem(404, "job-not-found", "Job not found"),
+    **ADMIN_PROBLEMS,  # JobNotFound, which owners meet too, among them
     TooManyJobs: Problem(429, "too-many-jobs", "Too many jobs"),
     FileTooLarge: Problem(413, ImportTooLarge.code, "Import too large"),
     ErrorsNotFound: Problem(404, "errors-not-found", "No rejected rows"),

@@ -29,6 +29,11 @@ SCOPES = {
     ("GET", f"/api/v1/jobs/{ID}"): {"jobs:read"},
     ("POST", f"/api/v1/jobs/{ID}/cancel"): {"jobs:write"},
     ("GET", f"/api/v1/jobs/{ID}/errors"): {"jobs:read"},
+    ("GET", "/api/v1/admin/jobs"): {"jobs:admin"},
+    ("GET", f"/api/v1/admin/jobs/{ID}"): {"jobs:admin"},
+    ("POST", f"/api/v1/admin/jobs/{ID}/redrive"): {"jobs:admin"},
+    ("POST", "/api/v1/admin/jobs/redrive"): {"jobs:admin"},
+    ("POST", f"/api/v1/admin/jobs/{ID}/cancel"): {"jobs:admin"},
     ("GET", f"/api/v1/jobs/{ID}/result"): {"jobs:read"},
     ("GET", f"/api/v1/jobs/{ID}/events"): {"jobs:read"},
 }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from common.access import InvalidToken
 from common.errors import DomainError
 from common.problems import Problem
+from jobs.admin import ADMIN_PROBLEMS
 
 
 class InvalidCredentials(DomainError):
@@ -52,4 +53,5 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     SessionNotFound: Problem(404, "session-not-found", "Session not found"),
     AccountGone: Problem(401, "invalid-token", "Invalid token"),
     HashingBusy: Problem(503, "unavailable", "Service unavailable"),
+    **ADMIN_PROBLEMS,
 }

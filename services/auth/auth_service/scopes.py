@@ -10,9 +10,10 @@ DEFAULT_AUDIENCE: Audience = "api"
 AUDIENCES: frozenset[str] = frozenset({"api", "auth"})
 
 _DEFAULT_ROLE = frozenset({"contacts:read", "contacts:write", "jobs:read", "jobs:write"})
+# No role holds jobs:admin yet: nobody can be given a role other than the default one.
 _SCOPES_OF_AUDIENCE: Mapping[str, frozenset[str]] = {
-    "api": frozenset({"contacts:read", "contacts:write", "jobs:read", "jobs:write"}),
-    "auth": frozenset(),
+    "api": frozenset({"contacts:read", "contacts:write", "jobs:read", "jobs:write", "jobs:admin"}),
+    "auth": frozenset({"jobs:admin"}),
 }
 ALL_SCOPES = frozenset().union(*_SCOPES_OF_AUDIENCE.values())
 

@@ -15,20 +15,21 @@ from common.db.revisions import migrations_folder
 from common.ids import new_id
 from common.testing.schemas import assert_migrations_go_on_where_they_stopped, assert_models_match_migrations
 from common.testing.users import assert_every_table_is_declared
+from jobs.models import Base as Jobs
 from sqlalchemy import Column, LargeBinary, MetaData, SmallInteger, String, Table, insert, select, text
 
 
 def test_migrations_and_models_describe_the_same_tables(make_database: Callable[..., Any]) -> None:
-    assert_models_match_migrations(make_database, "auth_service", Base.metadata)
+    assert_models_match_migrations(make_database, "auth_service", Base.metadata, Jobs.metadata)
 
 
 def test_every_role_says_what_it_may_do_with_every_table() -> None:
-    assert_every_table_is_declared("auth_service", Base.metadata)
+    assert_every_table_is_declared("auth_service", Base.metadata, Jobs.metadata)
 
 
 def test_an_empty_database_is_migrated_once(database_url_factory: Callable[..., str]) -> None:
     url = database_url_factory(None)
-    assert migrate(url, "auth_service") == ["0001_users_and_sessions", "0002_derived_refresh_tokens"]
+    assert migrate(url, "auth_service") == ["0001_users_and_sessions", "0002_derived_refresh_tokens", "0003_jobs"]
     assert migrate(url, "auth_service") == []
 
 
@@ -52,7 +53,7 @@ def test_rows_of_the_release_before_stay_and_that_release_goes_on_writing(
         assert migrate(url, "auth_service") == ["0001_users_and_sessions"]
     database = Database(url)
     insert_as_before(database, USER, SESSION)
-    assert migrate(url, "auth_service") == ["0002_derived_refresh_tokens"]
+    assert migrate(url, "auth_service") == ["0002_derived_refresh_tokens", "0003_jobs"]
     other_user, other_session = new_id(), new_id()
     insert_as_before(database, other_user, other_session)
     with database.read() as session:
@@ -83,7 +84,7 @@ def test_the_migration_can_be_taken_back_and_loses_only_what_it_brought(
     with database.read() as session:
         assert session.scalars(text("SELECT COUNT(*) FROM sessions")).one() == 1
         assert session.scalars(text("SELECT COUNT(*) FROM users")).one() == 1
-    assert migrate(url, "auth_service") == ["0002_derived_refresh_tokens"]
+    assert migrate(url, "auth_service") == ["0002_derived_refresh_tokens", "0003_jobs"]
     database.dispose()
 
 

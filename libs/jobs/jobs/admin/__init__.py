@@ -1,4 +1,4 @@
-"""The shapes and refusals of the admin routes, the same in each service that has a job store.
+"""What operators may ask of a service's own job store over HTTP, the same in each service that has one.
 
     GET  /api/v1/admin/jobs                    list, by state, kind and owner
     GET  /api/v1/admin/jobs/{id}               one, with its attempts and effects
@@ -6,14 +6,16 @@
     POST /api/v1/admin/jobs/redrive            run many again, a few a second
     POST /api/v1/admin/jobs/{id}/cancel        cancel it, or ask it to stop
 
-A service adds the routes themselves (`api/v1/admin_jobs.py`) with the access rule they have there.
+A service mounts them with the access rule they have there, and adds ADMIN_PROBLEMS to its table:
+
+    admin_jobs = make_admin_jobs(require("jobs:admin", revocation="strict"))
 """
 
 from collections.abc import Mapping
 
 from common.problems import Problem
 
-from jobs.admin.views import AdminJobDetails, AdminJobsQuery, AdminJobView, Redrive, RedriveMany, RedrivenMany
+from jobs.admin.routes import make_admin_jobs
 from jobs.errors import JobNotFound, JobNotRedrivable, OutcomeStillUnknown
 
 ADMIN_PROBLEMS: Mapping[type[Exception], Problem] = {
@@ -22,12 +24,4 @@ ADMIN_PROBLEMS: Mapping[type[Exception], Problem] = {
     OutcomeStillUnknown: Problem(409, OutcomeStillUnknown.code, "Outcome still unknown"),
 }
 
-__all__ = [
-    "ADMIN_PROBLEMS",
-    "AdminJobDetails",
-    "AdminJobView",
-    "AdminJobsQuery",
-    "Redrive",
-    "RedriveMany",
-    "RedrivenMany",
-]
+__all__ = ["ADMIN_PROBLEMS", "make_admin_jobs"]

@@ -58,7 +58,7 @@ def test_the_metadata_names_the_issuer_and_where_its_keys_are(client: FlaskClien
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": ["none"],
-        "scopes_supported": ["contacts:read", "contacts:write", "jobs:read", "jobs:write"],
+        "scopes_supported": ["contacts:read", "contacts:write", "jobs:admin", "jobs:read", "jobs:write"],
         "response_types_supported": [],
         "grant_types_supported": [],
     }

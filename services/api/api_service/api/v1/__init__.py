@@ -2,12 +2,13 @@
 
 from flask import Blueprint
 
+from api_service.api.v1.admin_jobs import admin_jobs
 from api_service.api.v1.contacts import contacts
 from api_service.api.v1.exports import exports
 from api_service.api.v1.imports import imports
 from api_service.api.v1.jobs import jobs
 
-RESOURCES = (contacts, imports, exports, jobs)
+RESOURCES = (contacts, imports, exports, jobs, admin_jobs)
 
 
 def make_blueprint() -> Blueprint:

@@ -2,11 +2,12 @@
 
 from flask import Blueprint
 
+from auth_service.api.v1.admin_jobs import admin_jobs
 from auth_service.api.v1.auth import auth
 from auth_service.api.v1.sessions import sessions
 from auth_service.api.v1.users import users
 
-REDPRINTS = (auth, sessions, users)
+REDPRINTS = (auth, sessions, users, admin_jobs)
 
 
 def make_blueprint() -> Blueprint:
