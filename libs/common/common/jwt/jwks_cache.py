@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 # master of gunicorn, which never asks, for ever.
 confirmed = Gauge(
     "jwks_confirmed_timestamp_seconds",
-    "When the issuer last confirmed the keys this process verifies with; the oldest of all processes.",
+    "When the issuer last confirmed the keys a process verifies with, or it took bundled ones; the oldest of all.",
     ["url"],
     multiprocess_mode="livemin",
 )
@@ -211,6 +211,11 @@ class JWKSCache:
             if self._thread is not None or self._is_closed:
                 return
             self._begin_refresh()
+            age_seconds = self.age_seconds
+            if (
+                age_seconds is not None
+            ):  # a bundled set; without a series nobody would be told that it is never confirmed
+                confirmed.labels(self._url.geturl()).set(time.time() - age_seconds)
             thread = Thread(target=self._run, name="jwks-refresher", daemon=True)
             thread.start()  # may fail, and is tried again by the next caller then
             self._thread = thread

@@ -293,6 +293,20 @@ def test_a_bundled_set_serves_until_the_issuer_answers(
     assert cache.get(mint.key.kid) is None
 
 
+def test_a_bundled_set_that_is_never_confirmed_shows_its_age(
+    make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
+) -> None:
+    """Or the alarms for keys that stay old would be silent until the set is given up, and every token refused."""
+    now = 1000.0
+    bundled, issuer.status = issuer.body, 503
+    cache = make_cache(monotonic=lambda: now, bundled=bundled)
+    now += 3600
+    assert cache.get(mint.key.kid) == mint.key.verifying_key
+    taken_at = REGISTRY.get_sample_value("jwks_confirmed_timestamp_seconds", {"url": issuer.url})
+    assert taken_at is not None
+    assert abs(time.time() - 3600 - taken_at) < 60
+
+
 def test_a_bundled_set_is_stale_after_a_day_like_any_other(
     make_cache: Callable[..., JWKSCache], issuer: Issuer, mint: Any
 ) -> None:
