@@ -25,6 +25,8 @@ CATCH_UP_CAP = 100
 """So many missed times are made up for at most, the latest of them."""
 MISSED_AFTER_SECONDS = 60.0
 """A time counts as missed when nobody looked for that long."""
+LONGEST_REPEAT = timedelta(hours=3)
+"""No zone sets its clock back by more."""
 SYSTEM_OWNER = UUID(int=0)
 """The owner of jobs that belong to no user."""
 _NAME = re.compile(r"[a-z][a-z0-9.-]{0,63}")
@@ -78,6 +80,9 @@ class Schedule:
     def _backwards_from(self, until: datetime) -> Iterator[datetime]:
         zone = ZoneInfo(self.time_zone)
         # Backwards it starts before what it is given, which has to be among the times.
-        start = until.replace(microsecond=0) + timedelta(seconds=1)
-        for time in CronSim(self.cron, start.astimezone(zone), reverse=True):
-            yield time.astimezone(UTC)
+        start = (until.replace(microsecond=0) + timedelta(seconds=1)).astimezone(zone)
+        if start.fold:
+            # It goes by the clock on the wall, so within an hour that comes twice it would miss the end of the first.
+            start = (start.astimezone(UTC) + LONGEST_REPEAT).astimezone(zone)
+        times = (time.astimezone(UTC) for time in CronSim(self.cron, start, reverse=True))
+        yield from (time for time in times if time <= until)

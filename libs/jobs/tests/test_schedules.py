@@ -70,6 +70,14 @@ def test_daylight_saving_time(cron: str, night: tuple[datetime, datetime], times
     assert wall(schedule(cron, time_zone=BERLIN).times_between(*night)) == times
 
 
+def test_seen_from_within_the_repeated_hour_the_end_of_the_first_one_has_passed() -> None:
+    # Nobody looked from 02:10 CEST until 02:05 CET, when the clock on the wall says that 02:30 is yet to come.
+    outage = utc("2026-10-25", "00:10"), utc("2026-10-25", "01:05")
+    assert wall(schedule("30 2 * * *", time_zone=BERLIN).times_between(*outage)) == ["02:30 CEST"]
+    assert wall(schedule("5 2 * * *", time_zone=BERLIN).times_between(*outage)) == []
+    assert wall(schedule("5 * * * *", time_zone=BERLIN).times_between(*outage)) == ["02:05 CET"]
+
+
 @pytest.mark.parametrize(("start", "end"), [SPRING, AUTUMN])
 def test_each_ten_minutes_is_each_ten_minutes_whatever_the_clock_does(start: datetime, end: datetime) -> None:
     times = schedule("*/10 * * * *", time_zone=BERLIN).times_between(start, end)
