@@ -32,6 +32,7 @@ duty_done = Gauge(
     "When a duty was last done; at first, when it was taken on.",
     ["store", "duty"],
 )
+upkeep_deleted = Counter("upkeep_deleted", "Rows deleted for a service, beside jobs.", ["store", "duty"])
 schedule_late_seconds = Gauge(
     "schedule_late_seconds", "How long the oldest time of a schedule waited for its job.", ["store", "schedule"]
 )

@@ -18,6 +18,7 @@ from worker_service.config import DispatcherSettings
 from worker_service.probes import ProbeFile
 from worker_service.schedules import SCHEDULES
 from worker_service.stores import open_stores
+from worker_service.upkeep import UPKEEP
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ def make_dispatchers(settings: DispatcherSettings, stop: threading.Event) -> lis
             schedules=SCHEDULES,
             retention=settings.retention,
             pieces=make_file_store(settings.job_files, store).pieces,
+            upkeep=UPKEEP,
         )
         for store in stores
     ]

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from common.db import Database, run_write
@@ -24,6 +25,7 @@ from jobs.dispatcher.purging import Purge, Retention
 from jobs.dispatcher.scheduling import Scheduler
 from jobs.files import PieceDirectory
 from jobs.schedules import Schedule
+from jobs.upkeep import Upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +62,9 @@ class StoreDispatcher:
         schedules: Sequence[Schedule] = (),
         retention: Retention | None = None,
         pieces: PieceDirectory | None = None,
+        upkeep: Sequence[Upkeep] = (),
     ) -> None:
-        """`schedules` of other stores are passed over; `pieces` is where the store's files are, if in a directory."""
+        """`pieces` is where the store's files are, if in a directory. What is another store's is left out."""
         self.last_round_at = time.monotonic()
         self._store = store
         self._database = database
@@ -84,6 +87,11 @@ class StoreDispatcher:
             self._duty("old-runs", rare, scheduler.prune),
             self._duty("purge", pace.purge_seconds, purge.delete_jobs, pause),
             self._duty("orphans", rare, purge.delete_orphans, pause),
+            *(
+                self._duty(each.name, pace.purge_seconds, partial(each.run, database), pause, may_fail=True)
+                for each in upkeep
+                if each.store == store
+            ),
         ]
 
     def run(self) -> None:
@@ -169,8 +177,16 @@ class StoreDispatcher:
         if picked:
             run_write(self._database, work)
 
-    def _duty(self, name: str, seconds: float, do: Callable[[], bool | None], pause_seconds: float = 0) -> "_Duty":
-        return _Duty(seconds, do, pause_seconds, metrics.duty_done.labels(self._store, name))
+    def _duty(
+        self,
+        name: str,
+        seconds: float,
+        do: Callable[[], bool | None],
+        pause_seconds: float = 0,
+        *,
+        may_fail: bool = False,
+    ) -> "_Duty":
+        return _Duty(seconds, do, pause_seconds, metrics.duty_done.labels(self._store, name), may_fail=may_fail)
 
     def _try(self, duty: "_Duty") -> bool | None:
         """Whether there is more to do at once; None where it failed."""
@@ -180,6 +196,9 @@ class StoreDispatcher:
             log.warning("broker_unavailable", store=self._store, reason=str(error))
         except SQLAlchemyError as error:
             log.warning("job_store_unavailable", store=self._store, reason=str(getattr(error, "orig", error)))
+            if duty.may_fail:
+                duty.put_off()
+                return False
         finally:
             # At each duty: with a database that answers nothing, a whole round takes a minute.
             self.last_round_at = time.monotonic()
@@ -189,16 +208,23 @@ class StoreDispatcher:
 class _Duty:
     """Something to do every `seconds`; what failed, or says that there is more, is due again at the next round.
 
-    With a pause, more is done only after that: it is work that may wait.
+    With a pause, more is done only after that: it is work that may wait. What `may_fail` is due again when it would be
+    anyway, and slows nothing down.
     """
 
-    def __init__(self, seconds: float, do: Callable[[], bool | None], pause_seconds: float, done: Gauge) -> None:
+    def __init__(
+        self, seconds: float, do: Callable[[], bool | None], pause_seconds: float, done: Gauge, *, may_fail: bool
+    ) -> None:
+        self.may_fail = may_fail
         self._done = done
         self._done.set_to_current_time()
         self._seconds = seconds
         self._pause_seconds = pause_seconds
         self._do = do
         self._next_at = 0.0
+
+    def put_off(self) -> None:
+        self._next_at = time.monotonic() + self._seconds
 
     def do_if_due(self) -> bool:
         if time.monotonic() < self._next_at:
