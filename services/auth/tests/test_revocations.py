@@ -153,6 +153,7 @@ def test_what_was_not_published_is_published_in_the_next_round(
     process.reconciler.reconcile()
     eventually(other.is_fresh)
     sids = revoke()
+    eventually(lambda: process.revocations.is_listening)
     process.reconciler.reconcile()
     eventually(lambda: other.is_revoked(sids[0]))
 
