@@ -73,7 +73,7 @@ def list_jobs(
     else:
         click.echo("No such jobs.", err=True)
     if len(found) > limit:
-        click.echo(f"There are more than these {limit}: --limit.", err=True)
+        click.echo("There are more: --limit.", err=True)
 
 
 @jobs.command(name="show")
@@ -205,8 +205,8 @@ def _redrive_all(
     if count and not yes:
         click.confirm(f"Run {some} again, {per_second:g} a second?", abort=True)
     done = operating.redrive_jobs(database, by=by, per_second=per_second, limit=limit, **chosen) if count else 0
-    seconds = texts.duration(done / per_second)
-    click.echo(f"queued {done} of {some}" + (f"; the last is due in {seconds}" if done > per_second else ""))
+    seconds = max(0, done - 1) / per_second
+    click.echo(f"queued {done} of {some}" + (f"; the last is due in {texts.duration(seconds)}" if seconds > 1 else ""))
 
 
 def _change(database: Database, use_case: Callable[..., Job], job_id: UUID, **options: Any) -> Job:

@@ -55,7 +55,7 @@ def rich_table(columns: Sequence[str], rows: Rows, title: str | None = None) -> 
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415 - text as it is: what users wrote is no markup
 
-    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in table.columns[:1]:
         column.overflow, column.no_wrap = "fold", True  # an id is there to be copied
     for row in rows:
