@@ -99,7 +99,7 @@ class Stack:
         return {
             "METRICS_PORT": str(metrics_port),
             "BROKER_URL": self.valkey_url,
-            "JOB_STORES": f"api={self.api_database}",
+            "JOB_STORES": f"api={self.api_database},auth={self.auth_database}",
             "RUN_DIR": str(self.folder / "run"),
         }
 
