@@ -106,7 +106,8 @@ def worker_settings(
 def add_run_task(app: Celery, run: Callable[[str, UUID], object]) -> None:
     """Make `run(store, job_id)` the one task of the app. A message it cannot read is logged and dropped."""
 
-    @app.task(name=RUN_TASK)
+    # By name, because it loads what only a worker needs.
+    @app.task(name=RUN_TASK, Request="jobs.message:JobMessage")
     def run_job(store: str, job_id: str) -> None:
         try:
             parsed = UUID(job_id)

@@ -10,6 +10,7 @@ import structlog
 from celery import bootsteps, signals
 from celery.apps.worker import Worker
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.utils.log import get_multiprocessing_logger
 from celery.worker.consumer import Consumer
 from common.logging import configure_logging
 from common.metrics import serving_metrics
@@ -102,10 +103,21 @@ def set_up_logs(**_: object) -> None:
     configure_logging(current_settings())
     for name in CHATTY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # By itself it writes past our log. What it says of a process that died says no job; the line of the job does.
+    of_processes = get_multiprocessing_logger() or logging.getLogger("multiprocessing")
+    of_processes.propagate = True
+    of_processes.addFilter(as_warning)
     # As root inside a container: it accepts JSON only, so the danger this warns of (pickle) is not there.
     warnings.simplefilter("ignore", SecurityWarning)
     # Said at each lost connection, about the setting that was chosen on purpose.
     warnings.simplefilter("ignore", CPendingDeprecationWarning)
+
+
+def as_warning(record: logging.LogRecord) -> bool:
+    """Let an error count for no more than a warning."""
+    if record.levelno > logging.WARNING:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 class Lifecycle:
