@@ -9,7 +9,7 @@ from devtools.drills.jobs.intake import Intake, some_seconds
 from devtools.drills.jobs.kinds import Work
 from devtools.drills.jobs.ledger import count_entries
 from devtools.drills.jobs.plant import LEASE_SECONDS, SOFT_WINDOW_SECONDS, Plant
-from devtools.drills.jobs.storm import Storm, kill_a_child, kill_a_worker, roll_a_worker
+from devtools.drills.jobs.storm import Storm, kill_a_busy_worker, kill_a_child, roll_a_worker
 from jobs.states import Outcome
 
 pytestmark = [pytest.mark.job_drill, pytest.mark.timeout(300)]
@@ -24,12 +24,13 @@ def load(plant: Plant, seed: int, jobs: int, seconds: float) -> Intake:
 
 def test_workers_killed_every_few_seconds(plant: Plant, seed: int, figures: Figures) -> None:
     plant.start(workers=3)
-    with Storm(seed).add("kills", (2, 4), kill_a_worker(plant)) as storm, load(plant, seed, 300, 40) as intake:
+    with Storm(seed).add("kills", (2, 4), kill_a_busy_worker(plant)) as storm, load(plant, seed, 300, 40) as intake:
         pass
     plant.settle(60)
     verdict = plant.judge(intake.accepted)
     figures(f"{verdict}; {storm}")
     assert verdict.is_good
+    assert storm.counts["kills"] >= 4
     assert verdict.worst_seconds <= LEASE_SECONDS + 5, verdict.slowest
     assert plant.errors_without_job() == []
 

@@ -15,7 +15,10 @@ REFUSALS = (SQLAlchemyError, BrokerUnavailable, OSError)
 
 
 class Intake:
-    """A thread that accepts `jobs` jobs within `seconds`. `accept` makes one; what it raises is a refusal."""
+    """A thread that accepts `jobs` jobs within `seconds`. `accept` makes one; what it raises is a refusal.
+
+    A machine too busy for that many gets half as much time again, and then fewer jobs.
+    """
 
     def __init__(self, accept: Callable[[], UUID | None], jobs: int, seconds: float) -> None:
         self.accepted: set[UUID] = set()
@@ -36,7 +39,10 @@ class Intake:
 
     def _run(self) -> None:
         next_at = time.monotonic()
+        give_up_at = next_at + 1.5 * self._jobs * self._pause_seconds
         while len(self.accepted) < self._jobs and not self._stop.wait(max(0.0, next_at - time.monotonic())):
+            if time.monotonic() > give_up_at:
+                return
             next_at += self._pause_seconds
             self._try()
 

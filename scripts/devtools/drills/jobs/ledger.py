@@ -98,9 +98,21 @@ def fill_with_old_jobs(database: Database, owner_id: UUID, count: int, days: flo
     then = utc_now() - timedelta(days=days)
     same = {
         "owner_id": owner_id,
-        "kind": "drill.work", "kind_version": 1, "queue": "default", "payload": {}, "max_attempts": 8,
-        "state": JobState.SUCCEEDED, "attempt": 1, "fence": 1, "worker": "w", "run_after": then,
-        "created_at": then, "dispatched_at": then, "claimed_at": then, "started_at": then, "finished_at": then,
+        "kind": "drill.work",
+        "kind_version": 1,
+        "queue": "default",
+        "payload": {},
+        "max_attempts": 8,
+        "state": JobState.SUCCEEDED,
+        "attempt": 1,
+        "fence": 1,
+        "worker": "w",
+        "run_after": then,
+        "created_at": then,
+        "dispatched_at": then,
+        "claimed_at": then,
+        "started_at": then,
+        "finished_at": then,
     }
     attempt = {"fence": 1, "attempt": 1, "worker": "w", "started_at": then, "ended_at": then, "outcome": "succeeded"}
     for begin in range(0, count, BATCH):

@@ -34,7 +34,7 @@ class Storm:
         self._threads: list[Thread] = []
 
     def add(self, name: str, between: tuple[float, float], act: Act) -> Self:
-        """Do `act` at pauses of so many seconds; it has mended what it did when it returns."""
+        """Do `act` at pauses of so many seconds; it has mended what it did when it returns, False: it did nothing."""
         chance = random.Random(f"{self.seed} {name}")  # noqa: S311 - no secret
         self._threads.append(Thread(target=self._run, args=[name, between, act, chance]))
         return self
@@ -57,11 +57,11 @@ class Storm:
     def _run(self, name: str, between: tuple[float, float], act: Act, chance: random.Random) -> None:
         while not self._stop.wait(chance.uniform(*between)):
             try:
-                act(chance)
+                done = act(chance)
             except BaseException as fault:  # raised at the end
                 self._faults.append(fault)
                 return
-            self.counts[name] += 1
+            self.counts[name] += done is not False
 
 
 @contextmanager
@@ -81,6 +81,18 @@ def one_of(members: Sequence[Member], chance: random.Random) -> Iterator[Member]
 def kill_a_worker(plant: Plant) -> Act:
     """End a worker with all its processes, and start it again."""
     return kill_one_of(plant.workers)
+
+
+def kill_a_busy_worker(plant: Plant) -> Act:
+    """The same, where two take jobs; how long a start takes on a busy machine is then no matter."""
+
+    def act(chance: random.Random) -> bool:
+        ready = [worker for worker in plant.workers if worker.is_ready]
+        if len(ready) >= 2:
+            kill_one_of(ready)(chance)
+        return len(ready) >= 2
+
+    return act
 
 
 def kill_one_of(members: list[Member]) -> Act:
