@@ -35,7 +35,10 @@ class Served:
 
 
 Serve = Callable[..., AbstractContextManager[Served]]
-"""`serve(folder, NAME=value)` starts the service with its files in the folder, and ends it with the block."""
+"""`serve(folder, NAME=value)` starts the service with its files in the folder, and ends it with the block.
+
+`wsgi` names another application than the service's own, `DATABASE_URL` another database than a file in the folder.
+"""
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +65,7 @@ def jwks_url(signing_key: SigningKey) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def serve(jwks_url: str, free_port: Callable[[], int]) -> Serve:
     @contextmanager
-    def serve(folder: Path, **variables: str) -> Iterator[Served]:
+    def serve(folder: Path, *, wsgi: str = "api_service.wsgi:app", **variables: str) -> Iterator[Served]:
         url, port, log = f"sqlite:///{folder}/api.db", free_port(), folder / "log"
         migrate(url, "api_service")
         own = {
@@ -74,7 +77,7 @@ def serve(jwks_url: str, free_port: Callable[[], int]) -> Serve:
             "AUTH_ISSUER": TEST_ISSUER,
             "AUTH_JWKS_URL": jwks_url,
         }
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", "api_service.wsgi:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:common.gunicorn_conf", wsgi]
         with (
             log.open("wb") as output,
             subprocess.Popen(command, env=own | variables, stdout=output, stderr=output) as process,
