@@ -1,12 +1,12 @@
 """Accepting a job: the row and nothing else, in the transaction of the business rows it belongs to."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from common.ids import new_id
 from pydantic import BaseModel
-from sqlalchemy import func, select
+from sqlalchemy import Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from jobs.database_time import database_time
@@ -74,15 +74,24 @@ def _check(declared: Declaration, payload: BaseModel, idempotency_key: str | Non
         raise IdempotencyKeyRequired(declared.name)
 
 
+# Made once, of columns instead of the model, as each job that is accepted asks one of them.
+_row = cast("Table", Job.__table__).c
+_NOW = select(database_time())
+_UNFINISHED = (
+    select(_row.id)
+    .where(_row.state.in_([JobState.QUEUED, JobState.RUNNING]), _row.owner_id == bindparam("owner_id"))
+    .limit(bindparam("at_most"))
+    .subquery()
+)
+_NOW_AND_UNFINISHED = select(database_time(), select(func.count()).select_from(_UNFINISHED).scalar_subquery())
+
+
 def _look(session: Session, owner_id: UUID, max_unfinished: int | None) -> datetime:
     """The database's time; raises TooManyJobs. One round trip, which reads no more of the index than it has to."""
     if max_unfinished is None:
-        return session.scalars(select(database_time())).one()
-    unfinished = (Job.state.in_([JobState.QUEUED, JobState.RUNNING]), Job.owner_id == owner_id)
-    some = select(Job.id).where(*unfinished).limit(max_unfinished).subquery()
-    counted = select(func.count()).select_from(some).scalar_subquery()
+        return session.scalars(_NOW).one()
     now: datetime
-    now, count = session.execute(select(database_time(), counted)).one()
+    now, count = session.execute(_NOW_AND_UNFINISHED, {"owner_id": owner_id, "at_most": max_unfinished}).one()
     if count >= max_unfinished:
         raise TooManyJobs(max_unfinished, RETRY_AFTER_SECONDS)
     return now
