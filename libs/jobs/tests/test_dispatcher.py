@@ -125,6 +125,21 @@ def test_a_round_outlives_broker_and_database_failures_and_waits_longer_each_tim
     assert broker.messages == [job_id]
 
 
+def test_files_that_cannot_be_deleted_and_schedules_that_fail_hold_up_no_job(
+    store: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for duty in ("purging.Purge.delete_orphans", "scheduling.Scheduler.make_jobs", "gauges.Gauges.update"):
+        monkeypatch.setattr(f"jobs.dispatcher.{duty}", refuse)
+    broker = FakeBroker()
+    job_id = store.enqueue()
+    rounds = dispatcher(store, broker)
+    assert rounds.run_round() == Pace().busy_seconds
+    assert broker.messages == [job_id]
+
+
 def _database_is_gone(*args: object) -> bool:
     raise OperationalError("SELECT", {}, Exception("gone"))
 

@@ -128,6 +128,18 @@ def test_the_payload_may_depend_on_the_time(store: StoreHarness, known: Any) -> 
     assert job.payload == {"count": int(run.scheduled_for.timestamp())}
 
 
+def test_a_schedule_whose_payload_cannot_be_made_holds_up_no_other(store: StoreHarness) -> None:
+    def no_payload(time: datetime) -> Numbers:
+        raise KeyError(time)
+
+    both = Schedule("broken", "api", "* * * * *", KIND, no_payload), minutely()
+    round_of(store, *both)
+    wind_back(store, minutes=1)
+    round_of(store, *both)
+    [job] = jobs(store)
+    assert (job.idempotency_key or "").startswith("schedule:minutely:")
+
+
 def test_any_number_of_dispatchers_make_one_job_for_a_time(store: StoreHarness, known: Any) -> None:
     schedule = known(5, catch_up="all", overlap="allow")
     with ThreadPoolExecutor(4) as pool:

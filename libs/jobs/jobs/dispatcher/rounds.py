@@ -82,11 +82,11 @@ class StoreDispatcher:
             self._duty("leases", pace.lease_sweep_seconds, lambda: sweeping.expire_leases(store, database)),
             self._duty("redispatch", min(slow, pace.redispatch_seconds / 2), self.publish_lost),
             self._duty("deadlines", slow, lambda: sweeping.fail_overdue(store, database)),
-            self._duty("gauges", slow, self._gauges.update),
-            self._duty("schedules", slow, scheduler.make_jobs),
-            self._duty("old-runs", rare, scheduler.prune),
-            self._duty("purge", pace.purge_seconds, purge.delete_jobs, pause),
-            self._duty("orphans", rare, purge.delete_orphans, pause),
+            self._duty("gauges", slow, self._gauges.update, may_fail=True),
+            self._duty("schedules", slow, scheduler.make_jobs, may_fail=True),
+            self._duty("old-runs", rare, scheduler.prune, may_fail=True),
+            self._duty("purge", pace.purge_seconds, purge.delete_jobs, pause, may_fail=True),
+            self._duty("orphans", rare, purge.delete_orphans, pause, may_fail=True),
             *(
                 self._duty(each.name, pace.purge_seconds, partial(each.run, database), pause, may_fail=True)
                 for each in upkeep
@@ -186,7 +186,8 @@ class StoreDispatcher:
         *,
         may_fail: bool = False,
     ) -> "_Duty":
-        return _Duty(seconds, do, pause_seconds, metrics.duty_done.labels(self._store, name), may_fail=may_fail)
+        done = metrics.duty_done.labels(self._store, name)
+        return _Duty(name, seconds, do, pause_seconds, done, may_fail=may_fail)
 
     def _try(self, duty: "_Duty") -> bool | None:
         """Whether there is more to do at once; None where it failed."""
@@ -199,6 +200,12 @@ class StoreDispatcher:
             if duty.may_fail:
                 duty.put_off()
                 return False
+        except Exception:  # a directory that does not let go of a file, for one: jobs are handed out all the same
+            if not duty.may_fail:
+                raise
+            log.exception("duty_failed", store=self._store, duty=duty.name)
+            duty.put_off()
+            return False
         finally:
             # At each duty: with a database that answers nothing, a whole round takes a minute.
             self.last_round_at = time.monotonic()
@@ -213,8 +220,16 @@ class _Duty:
     """
 
     def __init__(
-        self, seconds: float, do: Callable[[], bool | None], pause_seconds: float, done: Gauge, *, may_fail: bool
+        self,
+        name: str,
+        seconds: float,
+        do: Callable[[], bool | None],
+        pause_seconds: float,
+        done: Gauge,
+        *,
+        may_fail: bool,
     ) -> None:
+        self.name = name
         self.may_fail = may_fail
         self._done = done
         self._done.set_to_current_time()

@@ -13,7 +13,7 @@ import structlog
 from common.db import Database, run_write
 from common.db.sessions import WriteSession
 from sqlalchemy import delete, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from jobs import metrics
@@ -45,7 +45,12 @@ class Scheduler:
         with self._database.read() as session:
             last, now = _last_runs(session)
         for schedule in self._schedules:
-            self._look_at(schedule, last.get(schedule.name), now)
+            try:
+                self._look_at(schedule, last.get(schedule.name), now)
+            except SQLAlchemyError:
+                raise
+            except Exception:  # its payload cannot be made, for one: the others are due all the same
+                log.exception("schedule_failed", store=self._store, schedule=schedule.name)
 
     def prune(self) -> None:
         """Forget the times that passed a month ago, but never the last of a schedule: it says where to go on."""
