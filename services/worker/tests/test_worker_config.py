@@ -40,7 +40,7 @@ def test_the_readme_lists_every_variable_and_no_other() -> None:
 
 def test_a_developer_needs_to_set_nothing() -> None:
     worker = load_settings(WorkerSettings, {"APP_ENV": "development"})
-    assert worker.store_urls == {"api": "sqlite:///.local/data/api.db"}
+    assert worker.store_urls == {"api": "sqlite:///.local/data/api.db", "auth": "sqlite:///.local/data/auth.db"}
     assert (worker.host, worker.metrics_port, worker.worker_soft_shutdown_seconds) == ("127.0.0.1", 9103, 3)
     dispatcher = load_settings(DispatcherSettings, {"APP_ENV": "development"})
     assert (dispatcher.service_name, dispatcher.metrics_port) == ("dispatcher", 9104)
@@ -77,7 +77,7 @@ def test_queues_are_a_list() -> None:
     [
         ({"JOB_STORES": "api"}, "JOB_STORES"),
         ({"JOB_STORES": ""}, "JOB_STORES"),
-        ({"JOB_STORES": "api=sqlite:///.local/data/api.db"}, "JOB_STORES"),
+        ({"JOB_STORES": "api=sqlite:///.local/data/api.db,auth=sqlite:///.local/data/auth.db"}, "JOB_STORES"),
         ({"BROKER_URL": "amqp://rabbit"}, "BROKER_URL"),
         ({"BROKER_URL": "redis://127.0.0.1:8003/0"}, "BROKER_URL"),
         ({"JOB_LEASE_SECONDS": "1"}, "JOB_LEASE_SECONDS"),
