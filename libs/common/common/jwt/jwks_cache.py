@@ -111,8 +111,8 @@ class JWKSCache:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether a set has ever been loaded; before that no token can be judged."""
-        return self._loaded_at is not None
+        """Whether there are keys to judge tokens by: not before the first set, nor once one became too old."""
+        return bool(self._keys)
 
     @property
     def age_seconds(self) -> float | None:

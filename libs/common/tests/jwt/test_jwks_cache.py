@@ -314,8 +314,10 @@ def test_a_bundled_set_is_stale_after_a_day_like_any_other(
     cache = make_cache(monotonic=lambda: now, bundled=issuer.body)
     issuer.status = 503
     now += 24 * 3600 + 1
+    assert cache.is_loaded
     assert not cache.refresh()
     assert cache.get(mint.key.kid) is None
+    assert not cache.is_loaded  # or readiness would send good tokens to a service that refuses them all
 
 
 def test_a_bundled_set_meets_the_key_policy(make_cache: Callable[..., JWKSCache]) -> None:
