@@ -11,11 +11,13 @@ from uuid import UUID
 import pytest
 from jobs import transitions
 from jobs.dispatcher import Pace, StoreDispatcher
+from jobs.dispatcher.gauges import Gauges
 from jobs.dispatcher.publishing import PublishError
 from jobs.kinds import job_kind
 from jobs.states import JobState
 from jobs.testing import Numbers, StoreHarness
 from prometheus_client import REGISTRY
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 
@@ -304,6 +306,19 @@ def test_gauges_tell_states_and_the_oldest_due_job_and_fall_back_to_zero(store: 
     rounds.run_round()
     assert sample("jobs", state="queued", kind="numbers") == 0
     assert sample("oldest_due_age_seconds", queue="default") == 0
+
+
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_gauges_read_no_row_however_many_jobs_have_failed(store: StoreHarness) -> None:
+    for _ in range(60):
+        store.transition(transitions.fail, store.start(), {"code": "x", "message": "y"})
+    sent: list[tuple[str, Any]] = []
+    event.listen(store.database.engine, "before_cursor_execute", lambda *args: sent.append(args[2:4]))
+    Gauges("api", store.database).update()
+    counted, _ = sent
+    with store.database.read_engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN FORMAT=TRADITIONAL {counted[0]}", counted[1]).mappings().one()
+    assert "Using index;" in plan["Extra"]
 
 
 def test_each_duty_tells_when_it_was_last_done(store: StoreHarness) -> None:

@@ -28,6 +28,12 @@ def create_index(name: str, table: str, columns: list[str]) -> None:
         op.create_index(name, table, columns)
 
 
+def drop_index(name: str, table: str) -> None:
+    """Drop an index, if the table has it."""
+    if name in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
+        op.drop_index(name, table)
+
+
 def column_names(table: str) -> set[str]:
     """The columns a table has now."""
     return {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}

@@ -21,7 +21,8 @@ class Job(Base):
         Index(None, "state", "owner_id"),
         # What is due and not yet published is one range of this index, however long the published backlog is.
         Index(None, "state", "dispatched_at", "run_after"),
-        Index(None, "state", "lease_until"),
+        # Whose lease ran out; and all that the gauges count, so that they read no row, however many jobs have failed.
+        Index(None, "state", "lease_until", "kind", "queue", "run_after"),
         Index(None, "state", "finished_at"),
     )
 
