@@ -41,17 +41,20 @@ def plant(make_plant: MakePlant, database_url_factory: Callable[[str], str]) -> 
 
 
 @pytest.fixture
-def open_door(tmp_path: Path, signing_key: SigningKey, token_for: TokenFor) -> Callable[[Plant], Door]:
+def open_door(tmp_path: Path, signing_key: SigningKey, token_for: TokenFor) -> Iterator[Callable[[Plant], Door]]:
     """Starts an api for a plant and waits until it is ready."""
+    doors: list[Door] = []
 
     def open_door(plant: Plant) -> Door:
         key_set = tmp_path / "jwks.json"
         key_set.write_text(json.dumps(jwks_document([signing_key])))
-        door = Door(plant.add_api(TEST_ISSUER, key_set), token_for(plant.store.owner_id))
-        door.wait_until_ready()
-        return door
+        doors.append(Door(plant.add_api(TEST_ISSUER, key_set), token_for(plant.store.owner_id)))
+        doors[-1].wait_until_ready()
+        return doors[-1]
 
-    return open_door
+    yield open_door
+    for door in doors:
+        door.close()
 
 
 @pytest.fixture

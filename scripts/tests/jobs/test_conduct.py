@@ -29,7 +29,7 @@ def test_jobs_that_kill_their_process_die_and_cost_the_others_little(plant: Plan
     poison = [plant.accept(Work(steps=0), POISON) for _ in range(3)]
     with Intake(lambda: plant.accept(Work(seconds=0.05)), 150, 20) as beside:
         pass
-    plant.settle(60)
+    plant.settle(120)
     quiet, loud = (p95_latency(plant, intake) for intake in (without, beside))
     figures(f"p95 from accepted to finished {quiet:.2f} s without, {loud:.2f} s beside three poison jobs")
     for job_id in poison:
@@ -69,7 +69,7 @@ def test_workers_whose_clocks_are_wrong_lose_no_lease(plant: Plant, figures: Fig
         plant.add_worker(DRILL_CLOCK_SECONDS=ahead)
     plant.wait_until_ready()
     accepted = {plant.accept(Work(seconds=0.1, steps=15 * LEASE_SECONDS)) for _ in range(6)}
-    plant.settle(60)
+    plant.settle(120)
     verdict = plant.judge(accepted)
     workers = {plant.store.job(job_id).worker for job_id in accepted}
     figures(f"{verdict}; by {len(workers)} processes")

@@ -24,11 +24,11 @@ def test_a_broker_that_forgets_everything_again_and_again(plant: Plant, seed: in
     load = Intake(lambda: plant.accept(Work(seconds=some_seconds(chance))), 300, 40)
     with Storm(seed).add("FLUSHALL", (3, 5), empty_the_broker(plant)) as storm, load as intake:
         pass
-    plant.settle(60)
+    plant.settle(120)
     verdict = plant.judge(intake.accepted)
     figures(f"{verdict}; {storm}")
     assert verdict.is_good
-    assert verdict.worst_seconds <= REDISPATCH_SECONDS + 5, verdict.slowest
+    assert not verdict.is_late(REDISPATCH_SECONDS + 5), verdict.slowest
     assert plant.errors_without_job() == []
 
 
@@ -49,7 +49,7 @@ def test_a_broker_that_is_killed_and_one_that_is_frozen(plant: Plant, door: Door
         time.sleep(30)
         plant.broker.thaw()
         returned = time.monotonic()
-    plant.settle(60)
+    plant.settle(120)
     drained, loud = time.monotonic() - returned, door.take_seconds()
     verdict = plant.judge(before.accepted | intake.accepted)
     figures(
@@ -71,7 +71,7 @@ def test_a_broker_that_is_down_all_the_time(plant: Plant, door: Door, figures: F
     assert plant.judge(intake.accepted).unfinished == {str(job_id) for job_id in intake.accepted}
     plant.broker.start()
     plant.start(workers=1, dispatchers=0)
-    drained = plant.settle(60)
+    drained = plant.settle(120)
     verdict = plant.judge(intake.accepted)
     figures(f"{verdict}; drained {drained:.1f} s after the first worker was ready")
     assert verdict.is_good

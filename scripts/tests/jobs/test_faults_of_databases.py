@@ -20,13 +20,13 @@ def test_a_database_killed_three_times(
 ) -> None:
     plant = mortal_plant.start()
     door = open_door(plant)
-    with Intake(door.accept, 250, 40) as intake:
+    with Intake(door.accept, 150, 40) as intake:
         for _ in range(3):
             time.sleep(6)
             database_server.kill()
             time.sleep(3)
             database_server.restart()
-    plant.settle(90)
+    plant.settle(180)
     verdict = plant.judge(intake.accepted)
     figures(f"{verdict}; answers {dict(door.statuses)}, worst {max(door.take_seconds()):.1f} s")
     assert verdict.is_good

@@ -35,7 +35,7 @@ def test_dispatchers_killed_and_dying_around_any_publish(plant: Plant, seed: int
     with storm, Intake(lambda: plant.accept(Work(seconds=some_seconds(chance))), 250, 40) as intake:
         pass
     revive(plant)(chance)
-    plant.settle(60)
+    plant.settle(120)
     verdict = plant.judge(intake.accepted)
     deaths = plant.dispatchers[1].starts - 1
     figures(f"{verdict}; {storm.counts['kills']} kills, {deaths} deaths around a publish")

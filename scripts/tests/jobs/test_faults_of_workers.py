@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from devtools.drills.jobs.intake import Intake, some_seconds
+from devtools.drills.jobs.intake import LONGEST_SECONDS, Intake, some_seconds
 from devtools.drills.jobs.kinds import Work
 from devtools.drills.jobs.ledger import count_entries
 from devtools.drills.jobs.plant import LEASE_SECONDS, SOFT_WINDOW_SECONDS, Plant
@@ -26,12 +26,13 @@ def test_workers_killed_every_few_seconds(plant: Plant, seed: int, figures: Figu
     plant.start(workers=3)
     with Storm(seed).add("kills", (2, 4), kill_a_busy_worker(plant)) as storm, load(plant, seed, 300, 40) as intake:
         pass
-    plant.settle(60)
+    plant.settle(120)
     verdict = plant.judge(intake.accepted)
     figures(f"{verdict}; {storm}")
     assert verdict.is_good
     assert storm.counts["kills"] >= 4
-    assert verdict.worst_seconds <= LEASE_SECONDS + 5, verdict.slowest
+    assert verdict.noticed_seconds <= LEASE_SECONDS + 2 + LONGEST_SECONDS
+    assert not verdict.is_late(LEASE_SECONDS + 5), verdict.slowest
     assert plant.errors_without_job() == []
 
 
@@ -40,11 +41,12 @@ def test_processes_of_workers_killed_under_them(plant: Plant, seed: int, figures
     parents = [worker.pid for worker in plant.workers]
     with Storm(seed).add("kills", (2, 4), kill_a_child(plant)) as storm, load(plant, seed, 300, 40) as intake:
         pass
-    plant.settle(60)
+    plant.settle(120)
     verdict = plant.judge(intake.accepted)
     figures(f"{verdict}; {storm}")
     assert verdict.is_good
-    assert verdict.worst_seconds <= LEASE_SECONDS + 5, verdict.slowest
+    assert verdict.noticed_seconds <= LEASE_SECONDS + 2 + LONGEST_SECONDS
+    assert not verdict.is_late(LEASE_SECONDS + 5), verdict.slowest
     assert [worker.pid for worker in plant.workers if worker.is_running] == parents
     assert plant.errors_without_job() == []
 
@@ -58,7 +60,7 @@ def test_a_worker_frozen_for_two_leases_changes_nothing_when_it_wakes(plant: Pla
         worker.freeze()
         time.sleep(2 * LEASE_SECONDS)
         worker.thaw()
-    plant.settle(90)
+    plant.settle(180)
     verdict = plant.judge(accepted)
     fenced_off = sum(worker.log().count('"job_fenced_off"') for worker in plant.workers)
     figures(f"{verdict}; {fenced_off} ends fenced off")
@@ -76,7 +78,7 @@ def test_workers_rolled_under_load(plant: Plant, seed: int, figures: Figures) ->
     roll = Storm(seed).add("stops", (3, 6), roll_a_worker(plant, stops, SOFT_WINDOW_SECONDS + 45))
     with roll as storm, load(plant, seed, 300, 45) as intake:
         pass
-    plant.settle(90)
+    plant.settle(180)
     verdict = plant.judge(intake.accepted | long)
     crashes = sum(attempt.outcome is Outcome.CRASHED for job_id in long for attempt in plant.store.attempts(job_id))
     figures(f"{verdict}, 2 of them long; {storm}, the longest {max(stops):.1f} s")

@@ -21,6 +21,7 @@ class Door:
         self._seconds: list[float] = []
         self._lock = Lock()
         self._mine = local()
+        self._opened: list[Connection] = []
 
     def accept(self) -> UUID | None:
         """Ask for a job and return its id; None for any answer but 202. Raises OSError when nobody answers."""
@@ -52,6 +53,11 @@ class Door:
                 raise Unexpected("the api is not ready")
             time.sleep(0.1)
 
+    def close(self) -> None:
+        """Let go of the connections of all threads."""
+        for connection in self._opened:
+            connection.close()
+
     def _is_ready(self) -> bool:
         try:
             return self._connection().send(Request("GET", f"{self._url}/readyz")).status == 200
@@ -61,5 +67,6 @@ class Door:
     def _connection(self) -> Connection:
         if not hasattr(self._mine, "connection"):
             self._mine.connection = Connection(self._url)
+            self._opened.append(self._mine.connection)
         connection: Connection = self._mine.connection
         return connection

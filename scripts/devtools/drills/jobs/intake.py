@@ -11,6 +11,7 @@ from uuid import UUID
 from kombu.exceptions import OperationalError as BrokerUnavailable
 from sqlalchemy.exc import SQLAlchemyError
 
+LONGEST_SECONDS = 0.3
 REFUSALS = (SQLAlchemyError, BrokerUnavailable, OSError)
 
 
@@ -59,4 +60,4 @@ class Intake:
 
 def some_seconds(chance: random.Random) -> float:
     """How long a job of the drills works: mostly a moment."""
-    return chance.uniform(0.05, 0.3)
+    return chance.uniform(0.05, LONGEST_SECONDS)

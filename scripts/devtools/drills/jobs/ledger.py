@@ -6,13 +6,14 @@ No key of it is unique, so that an effect that happened twice is there twice.
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
+from statistics import median
 from uuid import UUID
 
 from common.clock import utc_now
 from common.db import Database
 from common.ids import new_id
 from jobs.models import Job, JobAttempt
-from jobs.states import JobState
+from jobs.states import JobState, Outcome
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
 from sqlalchemy.orm import Session
 
@@ -54,6 +55,10 @@ class Verdict:
     attempts: int
     worst_seconds: float
     """From accepted to finished, by the database's clock."""
+    typical_seconds: float
+    """The same for the job in the middle. More than a second: the machine has too much to do."""
+    noticed_seconds: float
+    """How long the longest attempt that crashed was, from its start until it was taken from its worker."""
     slowest: str
     """What became of the three slowest."""
 
@@ -66,7 +71,13 @@ class Verdict:
         faults = {"lost": self.lost, "doubled": self.doubled, "unfinished": self.unfinished, "failed": self.failed}
         counts = ", ".join(f"{len(found)} {name}" for name, found in faults.items())
         again = self.attempts - self.jobs
-        return f"{self.jobs} jobs: {counts}, {again} attempts more than jobs, worst {self.worst_seconds:.1f} s"
+        times = f"p50 {self.typical_seconds:.1f} s, worst {self.worst_seconds:.1f} s"
+        crashed = f"crashed attempts of at most {self.noticed_seconds:.1f} s" if self.noticed_seconds else "no crashes"
+        return f"{self.jobs} jobs: {counts}, {again} attempts more than jobs, {times}, {crashed}"
+
+    def is_late(self, seconds: float) -> bool:
+        """Whether the fault made any job wait longer; not said of a machine on which all jobs wait."""
+        return self.typical_seconds < 1 and self.worst_seconds > seconds
 
 
 def count_unfinished(database: Database) -> int:
@@ -128,7 +139,8 @@ def judge(database: Database, accepted: set[UUID]) -> Verdict:
     with database.read() as session:
         jobs = list(session.scalars(select(Job)))
         entries = Counter((row.job_id, row.step) for row in session.execute(select(LEDGER)))
-        ended = Counter(session.scalars(select(JobAttempt.job_id).where(JobAttempt.ended_at.is_not(None))))
+        attempts = [each for each in session.scalars(select(JobAttempt)) if each.ended_at]
+    ended = Counter(each.job_id for each in attempts)
     steps = dict.fromkeys(accepted, 1) | {job.id: job.payload.get("steps", 1) for job in jobs}
     wanted = {(str(job_id), step + 1) for job_id, count in steps.items() for step in range(count)}
     return Verdict(
@@ -141,6 +153,8 @@ def judge(database: Database, accepted: set[UUID]) -> Verdict:
         unclosed=frozenset(str(job.id) for job in jobs if ended[job.id] != job.fence),
         attempts=sum(ended.values()),
         worst_seconds=max((end_to_end_seconds(job) for job in jobs), default=0),
+        typical_seconds=median([end_to_end_seconds(job) for job in jobs] or [0]),
+        noticed_seconds=max((_length(each) for each in attempts if each.outcome is Outcome.CRASHED), default=0),
         slowest="; ".join(_tell(job) for job in sorted(jobs, key=end_to_end_seconds)[:-4:-1]),
     )
 
@@ -148,6 +162,10 @@ def judge(database: Database, accepted: set[UUID]) -> Verdict:
 def end_to_end_seconds(job: Job) -> float:
     """From accepted to finished; 0 for a job that is not finished."""
     return (job.finished_at - job.created_at).total_seconds() if job.finished_at else 0
+
+
+def _length(attempt: JobAttempt) -> float:
+    return (attempt.ended_at - attempt.started_at).total_seconds() if attempt.ended_at else 0
 
 
 def _tell(job: Job) -> str:

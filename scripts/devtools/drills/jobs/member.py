@@ -108,7 +108,7 @@ class Member:
         return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
 
     def errors_without_job(self) -> list[str]:
-        """Its log lines at ERROR or above that name no job, and what is no log line at all."""
+        """Its log lines at ERROR or above that name no job, and faults told past its log."""
         return [line for line in self.log().splitlines() if _is_error_without_job(line)]
 
     @property
@@ -130,10 +130,8 @@ class Member:
 
 
 def _is_error_without_job(line: str) -> bool:
-    if not line.strip():
-        return False
     try:
         said = json.loads(line)
     except ValueError:
-        return True
+        return "Traceback" in line or "Error" in line  # Celery says some things past the log, and not of faults
     return said.get("level") in {"error", "critical"} and "job_id" not in said
