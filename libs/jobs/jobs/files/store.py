@@ -2,9 +2,10 @@
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from common.clock import utc_now
@@ -57,21 +58,23 @@ class FileStore:
         stream: BinaryIO,
         max_bytes: int,
         job_id: UUID | None = None,
+        file_id: UUID | None = None,
     ) -> JobFile:
-        """Store the rest of `stream` as a new file; nothing is committed.
+        """Store the rest of `stream` as a new file, of this id if one is given; nothing is committed.
 
         Raises FileTooLarge as soon as more than `max_bytes` were read; the caller's rollback removes what was written.
         """
-        file = _new_file(owner_id, job_id, name, content_type)
+        file = _new_file(owner_id, job_id, name, content_type, file_id)
         session.add(file)
         session.flush()
         digest, size = hashlib.sha256(), 0
-        while chunk := _read_full(stream, self._chunk_bytes):
-            if size + len(chunk) > max_bytes:
-                raise FileTooLarge(max_bytes)
-            digest.update(chunk)
-            self._add_chunk(session, file.id, size, chunk)
-            size += len(chunk)
+        with self._adding_to(session, file.id) as add_chunk:
+            while chunk := _read_full(stream, self._chunk_bytes):
+                if size + len(chunk) > max_bytes:
+                    raise FileTooLarge(max_bytes)
+                digest.update(chunk)
+                add_chunk(size, chunk)
+                size += len(chunk)
         file.size_bytes, file.sha256 = size, digest.digest()
         session.flush()
         return file
@@ -95,8 +98,9 @@ class FileStore:
         if file is None:
             _add_if_new(session, _new_file(owner_id, job_id, name, content_type))
             file = session.scalars(_OF_JOB_LOCKED, {"job_id": job_id, "name": name}).one()
-        for start in range(0, len(data), self._chunk_bytes):
-            self._add_chunk(session, file.id, file.size_bytes + start, data[start : start + self._chunk_bytes])
+        with self._adding_to(session, file.id) as add_chunk:
+            for start in range(0, len(data), self._chunk_bytes):
+                add_chunk(file.size_bytes + start, data[start : start + self._chunk_bytes])
         file.size_bytes, file.sha256 = file.size_bytes + len(data), None
         session.flush()
         return file
@@ -117,16 +121,46 @@ class FileStore:
     def _chunk_bytes(self) -> int:
         return self.chunk_bytes or (PIECE_BYTES if self.pieces else CHUNK_BYTES)
 
-    def _add_chunk(self, session: Session, file_id: UUID, start_byte: int, data: bytes) -> None:
-        # The piece first: a row that is committed always has one.
-        piece = self.pieces.write(file_id, start_byte, data) if self.pieces else None
-        row = {"file_id": file_id, "start_byte": start_byte, "sha256": hashlib.sha256(data).digest(), "piece": piece}
-        session.execute(_ADD_CHUNK, {**row, "data": b"" if piece else data})
+    @contextmanager
+    def _adding_to(self, session: Session, file_id: UUID) -> Iterator[Callable[[int, bytes], None]]:
+        """Give a function that adds a chunk at a byte. Where the block raises, its pieces are deleted again.
+
+        They would be swept a day later, but a full disk would be full for as long.
+        """
+        written: list[str] = []
+
+        def add(start_byte: int, data: bytes) -> None:
+            row: dict[str, Any] = {
+                "file_id": file_id,
+                "start_byte": start_byte,
+                "sha256": hashlib.sha256(data).digest(),
+            }
+            if self.pieces:
+                # The piece first: a row that is committed always has one.
+                written.append(self.pieces.write(file_id, start_byte, data))
+                row |= {"data": b"", "piece": written[-1]}
+            else:
+                row |= {"data": data, "piece": None}
+            session.execute(_ADD_CHUNK, row)
+
+        try:
+            yield add
+        except BaseException:
+            self._take_back(written)
+            raise
+
+    def _take_back(self, names: list[str]) -> None:
+        for name in names:
+            with suppress(OSError):  # what is in the way is in the way of the error that is being raised, too
+                assert self.pieces is not None  # noqa: S101 - for the type checker: they were written there
+                self.pieces.delete(name)
 
 
-def _new_file(owner_id: UUID, job_id: UUID | None, name: str, content_type: str) -> JobFile:
+def _new_file(
+    owner_id: UUID, job_id: UUID | None, name: str, content_type: str, file_id: UUID | None = None
+) -> JobFile:
     return JobFile(
-        id=new_id(),
+        id=file_id or new_id(),
         owner_id=owner_id,
         job_id=job_id,
         name=name,

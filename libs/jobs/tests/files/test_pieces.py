@@ -1,5 +1,6 @@
 """The directory of files: what is written there is whole, found by nothing a client says, and not kept for ever."""
 
+import errno
 import io
 import os
 import time
@@ -46,6 +47,31 @@ def save(database, files, content=b"x" * 25, *, commit=True, **options):
         if commit:
             session.commit()
     return file
+
+
+@pytest.fixture
+def full_disk(pieces, monkeypatch):
+    """A disk that takes two pieces and no more."""
+    write = PieceDirectory.write
+
+    def write_or_fail(self, file_id, start_byte, data):
+        if len(on_disk(pieces)) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, file_id, start_byte, data)
+
+    monkeypatch.setattr(PieceDirectory, "write", write_or_fail)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_what_a_full_disk_did_not_take_is_not_left_on_it_by_half(database, pieces):
+    files = FileStore(pieces, chunk_bytes=10)
+    with pytest.raises(OSError, match="No space"):
+        save(database, files)
+    with pytest.raises(OSError, match="No space"), database.write() as session:
+        files.append(session, new_id(), "n", b"x" * 25, owner_id=new_id())
+    assert on_disk(pieces) == []
+    save(database, files, b"x" * 20)
+    assert len(on_disk(pieces)) == 2
 
 
 def make_old(database, pieces, *file_ids):

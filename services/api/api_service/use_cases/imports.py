@@ -3,6 +3,7 @@
 from typing import BinaryIO
 from uuid import UUID
 
+from common.ids import new_id
 from contacts.imports import CONTACTS_IMPORT, HEAD_BYTES, ImportPayload, OnConflict, read_head, read_plan
 from jobs.enqueue import enqueue
 from jobs.models import Job
@@ -35,10 +36,8 @@ def start_import(
     Raises FileTooLarge for more than `max_bytes`, and TooManyJobs.
     """
     file.seek(0)
-    stored = store.files.save(
-        session, owner_id=owner_id, name=UPLOAD_FILE, content_type=content_type, stream=file, max_bytes=max_bytes
-    )
-    payload = ImportPayload(file_id=stored.id, mapping=mapping, on_conflict=on_conflict, max_bytes=max_bytes)
+    payload = ImportPayload(file_id=new_id(), mapping=mapping, on_conflict=on_conflict, max_bytes=max_bytes)
+    # Before the file is written: who may have no more jobs cannot fill the disk with files of none.
     job = enqueue(
         session,
         owner_id=owner_id,
@@ -47,6 +46,15 @@ def start_import(
         traceparent=traceparent,
         max_unfinished=store.max_unfinished,
     )
-    stored.job_id = job.id
+    store.files.save(
+        session,
+        owner_id=owner_id,
+        name=UPLOAD_FILE,
+        content_type=content_type,
+        stream=file,
+        max_bytes=max_bytes,
+        job_id=job.id,
+        file_id=payload.file_id,
+    )
     session.commit()
     return job

@@ -51,6 +51,12 @@ def test_uploads_go_to_the_directory_of_the_setting(user: Any, app: Flask, datab
     assert b"".join(files.read(database, UUID(job.payload["file_id"]))) == b"name\nAnn\n"
 
 
+def test_an_upload_refused_for_too_many_jobs_leaves_no_file(user: Any, app: Flask, tmp_path: Path) -> None:
+    app.extensions[EXTENSION] = JobStore(FileStore(PieceDirectory(tmp_path / "api")), max_unfinished=1)
+    assert [start_import(user).status_code for _ in range(3)] == [202, 429, 429]
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+
+
 def test_the_setting_is_the_one_of_the_worker(app: Flask, tmp_path: Path) -> None:
     settings = app.extensions["settings"].model_copy(update={"job_files": str(tmp_path), "jobs_max_unfinished": 5})
     assert JobStore.of(settings) == JobStore(FileStore(PieceDirectory(tmp_path / "api")), 5)
