@@ -53,8 +53,20 @@ class HintChannel(redis.Channel):
     from_transport_options = (*redis.Channel.from_transport_options, "bulk_queues", "bulk_limit")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._client_of_pool: tuple[Any, Any] = (None, None)
         super().__init__(*args, **kwargs)
         self._queue_cycle = HintCycle(self)
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        """One client for each pool: kombu makes a new one for each command, which takes as long as sending it."""
+        if asynchronous:
+            return super()._create_client(asynchronous=True)  # type: ignore[misc] # missing in its stubs
+        pool, client = self._client_of_pool
+        # After a lost connection there is another pool.
+        if pool is not self.pool:
+            client = super()._create_client()  # type: ignore[misc] # as above
+            self._client_of_pool = (self.pool, client)
+        return client
 
     def without_too_many_bulk(self, queues: list[str]) -> list[str]:
         """Of these queues, the ones to take a message from now."""
