@@ -18,6 +18,12 @@ from jobs.models import Base
 from sqlalchemy import make_url, text
 
 HERE = Path(__file__).parent
+DISPATCHER = """
+from jobs.dispatcher import rounds
+from worker_service.dispatcher import main
+rounds.BUSY_FOR_SECONDS = {}
+raise SystemExit(main())
+"""
 
 
 @contextmanager
@@ -51,14 +57,19 @@ def scratch_broker() -> Iterator[ValkeyServer]:
 
 
 @contextmanager
-def worker_service(database: Database, broker: ValkeyServer, *, processes: int) -> Iterator[Path]:
-    """The worker, with a kind `noop` besides its own, and the dispatcher; gives the folder of their logs."""
+def worker_service(
+    database: Database, broker: ValkeyServer, *, processes: int, busy_for_seconds: float = 60
+) -> Iterator[Path]:
+    """The worker, with a kind `noop` besides its own, and the dispatcher; gives the folder of their logs.
+
+    `busy_for_seconds` is how long the dispatcher looks more often after a job was due.
+    """
     url = database.url.set(drivername=database.dialect_name).render_as_string(hide_password=False)
     env = {"APP_ENV": "testing", "BROKER_URL": broker.url, "JOB_STORES": f"api={url}"}
     env["WORKER_CONCURRENCY"] = str(processes)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        dispatcher = ["-m", "worker_service.dispatcher"]
+        dispatcher = ["-c", DISPATCHER.format(busy_for_seconds)]
         with (
             _program(dispatcher, folder, "dispatcher", env),
             _program([str(HERE / "noop_worker.py")], folder, "worker", env),
