@@ -15,6 +15,9 @@ from kombu.utils.scheduling import round_robin_cycle
 
 log = structlog.get_logger(__name__)
 
+HELD_BACK_SECONDS = 0.1
+"""How long a worker that takes no bulk jobs at the moment waits for others before it looks again which it may take."""
+
 
 class HintQoS(redis.QoS):
     """Acknowledges and gives back where there still is a connection to do it on."""
@@ -70,9 +73,15 @@ class HintChannel(redis.Channel):
 
     def without_too_many_bulk(self, queues: list[str]) -> list[str]:
         """Of these queues, the ones to take a message from now."""
-        if not self.bulk_queues or self.qos.count_held(self.bulk_queues) < self.bulk_limit:  # type: ignore[attr-defined] # its QoS is the one above
-            return queues
-        return [queue for queue in queues if queue not in self.bulk_queues]
+        return [queue for queue in queues if queue not in self.bulk_queues] if self._is_full_of_bulk() else queues
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        # A request names its queues once: one without the bulk queues has to be over soon after a bulk job is.
+        seconds = HELD_BACK_SECONDS if timeout is None and self._is_full_of_bulk() else timeout
+        super()._brpop_start(seconds)  # type: ignore[misc] # not in its stubs
+
+    def _is_full_of_bulk(self) -> bool:
+        return bool(self.bulk_queues) and self.qos.count_held(self.bulk_queues) >= self.bulk_limit  # type: ignore[attr-defined] # its QoS is the one above
 
 
 class HintCycle(round_robin_cycle):  # type: ignore[type-arg] # generic in its stubs only
