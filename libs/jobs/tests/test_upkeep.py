@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 from common.db import Database
+from common.testing.waiting import eventually
 from jobs.dispatcher import Pace, StoreDispatcher
 from jobs.testing import StoreHarness
 from jobs.upkeep import Upkeep
@@ -63,3 +64,27 @@ def test_a_table_that_is_not_there_keeps_no_job_waiting(store: StoreHarness) -> 
     job = store.enqueue()
     assert rounds.run_round() <= PACE.busy_seconds
     assert (len(tries), broker.published) == (1, [job])
+
+
+def test_a_batch_that_takes_long_keeps_no_job_waiting(store: StoreHarness) -> None:
+    begun, finish, stop = threading.Event(), threading.Event(), threading.Event()
+
+    def take_long(_database: Database) -> int:
+        begun.set()
+        finish.wait(30)
+        return 0
+
+    broker = Broker()
+    upkeep = [Upkeep("api", "old-notes", take_long)]
+    rounds = StoreDispatcher("api", store.database, broker, PACE, stop, upkeep=upkeep)
+    thread = threading.Thread(target=rounds.run)
+    thread.start()
+    try:
+        assert begun.wait(30)
+        job = store.enqueue()
+        assert eventually(lambda: broker.published) == [job]
+        assert not finish.is_set()
+    finally:
+        finish.set()
+        stop.set()
+        thread.join()

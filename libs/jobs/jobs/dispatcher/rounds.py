@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE_SECONDS = 5.0
 BUSY_FOR_SECONDS = 60.0
+STOP_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class StoreDispatcher:
             self._duty("deadlines", slow, lambda: sweeping.fail_overdue(store, database)),
             self._duty("gauges", slow, self._gauges.update, may_fail=True),
             self._duty("schedules", slow, scheduler.make_jobs, may_fail=True),
+        ]
+        self._upkeep = [
             self._duty("old-runs", rare, scheduler.prune, may_fail=True),
             self._duty("purge", pace.purge_seconds, purge.delete_jobs, pause, may_fail=True),
             self._duty("orphans", rare, purge.delete_orphans, pause, may_fail=True),
@@ -95,13 +98,37 @@ class StoreDispatcher:
         ]
 
     def run(self) -> None:
-        """Round after round. A database or broker that fails is asked again later, with jitter, up to 5 s apart."""
+        """Round after round. A database or broker that fails is asked again later, with jitter, up to 5 s apart.
+
+        Deleting has a thread of its own: jobs that are due would wait for each of its batches.
+        """
+        upkeep = threading.Thread(target=self._run_upkeep, daemon=True)
+        upkeep.start()
         while not self._stop.is_set():
-            self._stop.wait(self.run_round())
+            self._stop.wait(self._do_duties())
+        upkeep.join(timeout=STOP_SECONDS)
 
     def run_round(self) -> float:
-        """Do what is due now; return the pause until the next round in seconds."""
-        outcomes = [self._try(duty) for duty in self._duties]
+        """Do all that is due now, upkeep too; return the pause until the next round in seconds."""
+        pause = self._do_duties()
+        self._do_upkeep()
+        return pause
+
+    def _run_upkeep(self) -> None:
+        while not self._stop.wait(self._pace.idle_seconds):
+            self._do_upkeep()
+
+    def _do_upkeep(self) -> None:
+        for duty in self._upkeep:
+            if not self._stop.is_set():
+                self._try(duty)
+
+    def _do_duties(self) -> float:
+        outcomes = []
+        for duty in self._duties:
+            outcomes.append(self._try(duty))
+            # At each duty: with a database that answers nothing, a whole round takes a minute.
+            self.last_round_at = time.monotonic()
         self._failures = self._failures + 1 if None in outcomes else 0
         if self._failures:
             return random.uniform(0.1, min(LONGEST_PAUSE_SECONDS, 0.2 * 2 ** min(self._failures, 8)))  # noqa: S311 - jitter
@@ -206,9 +233,6 @@ class StoreDispatcher:
             log.exception("duty_failed", store=self._store, duty=duty.name)
             duty.put_off()
             return False
-        finally:
-            # At each duty: with a database that answers nothing, a whole round takes a minute.
-            self.last_round_at = time.monotonic()
         return None
 
 
