@@ -26,6 +26,7 @@ from stack import scratch_store
 
 FIRST = 1000
 OWNERS = 1000
+BATCH = 20_000
 LIST = 20
 
 
@@ -97,7 +98,7 @@ def _fill(database: Database, rows: int) -> int:
     made = min(rows, FIRST)
     names = [column.name for column in Job.__table__.columns if column.name != "id"]
     while made < rows:
-        made += _copy(database, names, min(made, rows - made, 100_000))
+        made += _copy(database, names, min(made, rows - made, BATCH))
     with database.write() as session:
         session.execute(text("ANALYZE TABLE jobs"))
         session.commit()

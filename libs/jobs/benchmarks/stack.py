@@ -124,7 +124,7 @@ def _program(arguments: list[str], folder: Path, name: str, env: dict[str, str])
 
 @contextmanager
 def _opened(url: str) -> Iterator[Database]:
-    database = Database(url, pool_size=4)
+    database = Database(url, pool_size=4, read_timeout_seconds=300)
     try:
         Base.metadata.create_all(database.engine)
         yield database
