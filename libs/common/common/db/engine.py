@@ -8,7 +8,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import registry
 from sqlalchemy.exc import ArgumentError
 
-from common.db.reads import READ_ONLY, WITHOUT_TRANSACTION
+from common.db.mysql import BEGIN
+from common.db.reads import READ_ONLY, WAITS_AS_FOR_A_ROW, WITHOUT_TRANSACTION
 from common.db.sqlite import BUSY_TIMEOUT_SECONDS
 
 registry.register("mysql.redprint", "common.db.mysql", "RedprintMySQLDialect")
@@ -72,15 +73,34 @@ def make_engine(
         hide_parameters=True,
         **arguments,
     )
-    begin = "BEGIN" if parsed.get_backend_name() == "mysql" else "BEGIN IMMEDIATE"
+    begin = _begin_on_mysql if parsed.get_backend_name() == "mysql" else _begin_on_sqlite
 
     def begin_write(connection: Connection) -> None:
         options = connection.get_execution_options()
         if not (options.get(READ_ONLY, False) or options.get(WITHOUT_TRANSACTION, False)):
-            connection.exec_driver_sql(begin)
+            begin(connection)
 
     event.listen(engine, "begin", begin_write)
     return engine
+
+
+def _begin_on_mysql(connection: Connection) -> None:
+    connection.exec_driver_sql(BEGIN)
+
+
+def _begin_on_sqlite(connection: Connection) -> None:
+    if not connection.get_execution_options().get(WAITS_AS_FOR_A_ROW, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return
+    _set_busy_timeout(connection, min(LOCK_WAIT_SECONDS, BUSY_TIMEOUT_SECONDS))
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        _set_busy_timeout(connection, BUSY_TIMEOUT_SECONDS)
+
+
+def _set_busy_timeout(connection: Connection, seconds: float) -> None:
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
 def parse_url(url: str | URL) -> URL:

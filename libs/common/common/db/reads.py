@@ -11,6 +11,9 @@ READ_ONLY = "read_only"
 WITHOUT_TRANSACTION = "without_transaction"
 """The execution option of the engine whose writes commit one by one."""
 
+WAITS_AS_FOR_A_ROW = "waits_as_for_a_row"
+"""The execution option of a write that waits for SQLite's file no longer than for a row of MySQL."""
+
 _READS = re.compile(r"(?:SELECT|WITH|SHOW|EXPLAIN|DESCRIBE|DESC|VALUES|TABLE|PRAGMA)\b", re.IGNORECASE)
 _LEADING_NOISE = re.compile(r"(?:\s+|\(|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*.*?\*/)+", re.DOTALL)
 # A common table expression may precede a write: WITH x AS (...) DELETE FROM ... REPLACE( is a harmless function.

@@ -32,7 +32,7 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def has_waited_too_long(error: BaseException) -> bool:
-    """Whether a statement gave up waiting for another transaction: for a row (5 s), or for SQLite's file (15 s)."""
+    """Whether a statement gave up waiting for another transaction: for a row, or for SQLite's file."""
     return is_conflict(error) and error_code(getattr(error, "orig", error)) != _DEADLOCK
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import CursorResult, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from common.db.reads import WAITS_AS_FOR_A_ROW
 from common.db.retry import has_waited_too_long
 from common.idempotency.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from common.idempotency.table import KEPT, idempotency_keys
@@ -62,6 +63,7 @@ def take_key(session: Session, use: KeyUse, *, now: datetime) -> Answer | None:
     values = {"owner_id": use.owner_id, "route": use.route, "key": use.key}
     fresh = {"request_hash": use.request_hash, "created_at": now}
     try:
+        session.connection(execution_options={WAITS_AS_FOR_A_ROW: True})
         taken = cast("CursorResult[Any]", session.execute(_TAKE, {**values, **fresh})).rowcount == 1
     except DBAPIError as error:
         if has_waited_too_long(error):
