@@ -146,3 +146,15 @@ def test_jobs_somebody_else_holds_are_passed_over(store: StoreHarness) -> None:
         assert store.ids() == [held]
     assert free not in store.ids()
     assert store.job(held).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_a_purge_does_not_wait_for_a_job_that_runs(store: StoreHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = store.start()
+    for _ in range(60):
+        ended(store)
+    with store.database.write() as holder:
+        assert transitions.guard(holder, lease)
+        monkeypatch.setattr("common.db.retry.time.sleep", pytest.fail)  # it would be tried again
+        assert not purge(store)
+    assert store.ids() == [lease.job_id]
