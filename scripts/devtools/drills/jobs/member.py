@@ -134,4 +134,6 @@ def _is_error_without_job(line: str) -> bool:
         said = json.loads(line)
     except ValueError:
         return "Traceback" in line or "Error" in line  # Celery says some things past the log, and not of faults
-    return said.get("level") in {"error", "critical"} and "job_id" not in said
+    # An absent broker is said at ERROR, and is nobody's job.
+    is_of_job = "job_id" in said or str(said.get("logger")).startswith("celery.worker.consumer")
+    return said.get("level") in {"error", "critical"} and not is_of_job
