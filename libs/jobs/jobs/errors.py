@@ -22,7 +22,13 @@ class IdempotencyKeyRequired(DomainError):
 
 
 class UnknownKind(DomainError):
-    """No handler is registered for the kind, or not for its version."""
+    """No handler is registered for the kind, or not for its version.
+
+    While a release is rolled out another worker may have it, so the job is tried again, and dies if that does not help.
+    """
+
+    code = "unknown-kind"
+    retry_after_seconds = 60.0
 
 
 class UnknownStore(DomainError):

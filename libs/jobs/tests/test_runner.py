@@ -143,14 +143,23 @@ def test_a_refusal_that_says_when_to_come_again_is_heeded(store: StoreHarness, r
     assert job.error["message"] == "Too busy."
 
 
-def test_a_kind_nobody_registered_fails_readably(store: StoreHarness, run: Any) -> None:
-    assert run(nothing, store.enqueue(kind="letters")) is Outcome.FAILED
-    assert last_job(store).error["message"] == "This worker has no handler for the kind letters."
-
-
-def test_a_version_nobody_registered_fails_readably(store: StoreHarness, run: Any) -> None:
-    assert run(nothing, store.enqueue(kind=job_kind("numbers", 3, payload=Numbers))) is Outcome.FAILED
-    assert last_job(store).error["message"] == "This worker runs versions [1] of numbers, not version 3."
+@pytest.mark.parametrize(
+    ("name", "version", "message"),
+    [
+        ("letters", 1, "This worker has no handler for the kind letters."),
+        ("numbers", 3, "This worker runs versions [1] of numbers, not version 3."),
+    ],
+)
+def test_a_kind_or_version_this_worker_does_not_know_is_left_for_one_that_may(
+    store: StoreHarness, run: Any, name: str, version: int, message: str
+) -> None:
+    job_id = store.enqueue(kind=job_kind(name, version, payload=Numbers, max_attempts=2))
+    assert run(nothing, job_id) is Outcome.RETRIED
+    job = store.job(job_id)
+    assert (job.state, job.error) == (JobState.QUEUED, {"code": "unknown-kind", "message": message})
+    assert 55 < (job.run_after - job.created_at).total_seconds() < 120
+    store.change(job_id, run_after=job.created_at)
+    assert run(nothing, job_id) is Outcome.DEAD
 
 
 def test_a_payload_that_does_not_fit_fails_readably(store: StoreHarness, run: Any) -> None:
