@@ -10,6 +10,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from uuid import UUID
 
@@ -37,8 +38,8 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=300)
     arguments = parser.parse_args()
     with scratch_store(arguments.url) as small, scratch_store(arguments.url) as full:
-        _fill(small, FIRST)
-        rows = _fill(full, arguments.rows)
+        fill(small, FIRST)
+        rows = fill(full, arguments.rows)
         print(f"{FIRST:,} and {rows:,} finished jobs")  # noqa: T201 # its output
         operations = [_operations(small), _operations(full)]
         for name in operations[0]:
@@ -84,13 +85,14 @@ def _operations(database: Database) -> dict[str, Callable[[], object]]:
     }
 
 
-def _fill(database: Database, rows: int) -> int:
-    """Finished jobs of many owners, each with its attempt; made by doubling, which the server does by itself."""
+def fill(database: Database, rows: int, *, age: timedelta = timedelta()) -> int:
+    """Jobs of many owners that ended `age` ago; made by doubling, which the server does by itself."""
     store = StoreHarness(database)
     done = store.start()
     store.transition(transitions.succeed, done, {"sum": 1})
     job = store.job(done.job_id)
     row = {column.name: getattr(job, column.name) for column in Job.__table__.columns}
+    row["finished_at"] -= age
     owners = [new_id() for _ in range(OWNERS)]
     with database.write() as session:
         session.execute(insert(Job), [row | _own(owners[n % OWNERS]) for n in range(min(rows, FIRST) - 1)])
