@@ -11,7 +11,7 @@ import pytest
 from devtools.drills.jobs.intake import Intake, some_seconds
 from devtools.drills.jobs.kinds import NOTHING, Work
 from devtools.drills.jobs.plant import STORE, Plant
-from devtools.drills.jobs.storm import Storm, kill_one_of, revive
+from devtools.drills.jobs.storm import Storm, kill_one_that_works, revive
 from jobs.broker import queue_name
 from jobs.enqueue import enqueue
 
@@ -31,7 +31,7 @@ def test_dispatchers_killed_and_dying_around_any_publish(plant: Plant, seed: int
     plant.add_dispatcher(DRILL_DEATH_CHANCE="0.1")
     plant.start(dispatchers=0)
     chance = random.Random(seed)
-    storm = Storm(seed).add("kills", (4, 6), kill_one_of(killed)).add("looks", (0.5, 1), revive(plant))
+    storm = Storm(seed).add("kills", (4, 6), kill_one_that_works(killed)).add("looks", (0.5, 1), revive(plant))
     with storm, Intake(lambda: plant.accept(Work(seconds=some_seconds(chance))), 250, 40) as intake:
         pass
     revive(plant)(chance)

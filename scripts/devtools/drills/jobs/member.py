@@ -17,6 +17,8 @@ import psutil
 from devtools.live import Unexpected
 from devtools.paths import ROOT
 
+READY = ("worker-ready", "dispatcher-alive")
+
 
 class Member:
     """One program of the plant. `lock` is held by whoever is doing something to it."""
@@ -62,8 +64,8 @@ class Member:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the worker takes jobs."""
-        return (self._folder / "worker-ready").exists()
+        """Whether the worker takes jobs, the dispatcher hands them out."""
+        return any((self._folder / name).exists() for name in READY)
 
     def kill(self) -> None:
         """End all of it at once, as a lost node would."""
@@ -72,7 +74,8 @@ class Member:
                 process.kill()
         if self._process is not None:
             self._process.wait()
-        (self._folder / "worker-ready").unlink(missing_ok=True)
+        for name in READY:
+            (self._folder / name).unlink(missing_ok=True)
 
     def kill_child(self, chance: random.Random) -> bool:
         """End one of its children, as the kernel does when memory runs out; False where it has none."""

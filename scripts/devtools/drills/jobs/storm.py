@@ -78,13 +78,8 @@ def one_of(members: Sequence[Member], chance: random.Random) -> Iterator[Member]
         time.sleep(0.05)
 
 
-def kill_a_worker(plant: Plant) -> Act:
-    """End a worker with all its processes, and start it again."""
-    return kill_one_of(plant.workers)
-
-
 def kill_a_busy_worker(plant: Plant) -> Act:
-    """The same, where two take jobs; how long a start takes on a busy machine is then no matter."""
+    """End a worker that takes jobs, where another does too, and start it again."""
 
     def act(chance: random.Random) -> bool:
         ready = [worker for worker in plant.workers if worker.is_ready]
@@ -102,6 +97,18 @@ def kill_one_of(members: list[Member]) -> Act:
         with one_of(members, chance) as member:
             member.kill()
             member.start()
+
+    return act
+
+
+def kill_one_that_works(members: list[Member]) -> Act:
+    """The same, once one is ready: a start may take longer than the pause between two kills."""
+
+    def act(chance: random.Random) -> bool:
+        ready = [member for member in members if member.is_ready]
+        if ready:
+            kill_one_of(ready)(chance)
+        return bool(ready)
 
     return act
 
