@@ -149,6 +149,19 @@ def test_of_many_twins_of_one_that_was_refused_one_does_the_work(database: Datab
     assert count(database) == 1
 
 
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_twins_that_wait_keep_nobody_else_waiting(database: Database, pool: ThreadPoolExecutor) -> None:
+    first = Held(database)
+    twins = [pool.submit(take, database) for _ in range(3)]
+    assert not is_done_soon(twins[0])
+    for key in ("kex", "key ", "kez"):  # the neighbours of the row
+        assert take(database, KeyUse(OWNER, USE.route, key, USE.request_hash), days=-KEPT.days) is None
+    assert delete_expired_keys(database) == 3
+    assert not any(twin.done() for twin in twins)
+    first.end(commit=True)
+    assert [twin.result(30) for twin in twins] == [DONE] * 3
+
+
 def test_of_twins_that_find_an_old_key_one_does_the_work(database: Database, pool: ThreadPoolExecutor) -> None:
     take(database, days=-KEPT.days)
     again = Answer(202, {}, b"again")
