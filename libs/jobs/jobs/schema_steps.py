@@ -58,8 +58,11 @@ def add_effects_and_schedules() -> None:
     resumable.add_column("jobs", sa.Column("redriven_at", UTCDateTime))
     resumable.add_column("jobs", sa.Column("redriven_by", sa.String(120)))
     resumable.create_index("ix_jobs_state_owner_id", "jobs", ["state", "owner_id"])
-    resumable.create_index(_COUNTED_BY, "jobs", ["state", "lease_until", "kind", "queue", "run_after"])
-    resumable.drop_index("ix_jobs_state_lease_until", "jobs")  # the one above begins with it
+    resumable.create_index(_BY_LEASE, "jobs", ["state", "lease_until", "kind", "queue", "run_after", "deadline_at"])
+    resumable.create_index(_BY_MARK, "jobs", ["state", "dispatched_at", "run_after", "queue"])
+    # The two above begin with these.
+    resumable.drop_index("ix_jobs_state_lease_until", "jobs")
+    resumable.drop_index("ix_jobs_state_dispatched_at_run_after", "jobs")
     resumable.add_column(
         "job_file_chunks", sa.Column("sha256", sa.LargeBinary(32).with_variant(mysql.BINARY(32), "mysql"))
     )
@@ -68,8 +71,10 @@ def add_effects_and_schedules() -> None:
 
 def drop_effects_and_schedules() -> None:
     """Undo the second step."""
+    op.create_index("ix_jobs_state_dispatched_at_run_after", "jobs", ["state", "dispatched_at", "run_after"])
     op.create_index("ix_jobs_state_lease_until", "jobs", ["state", "lease_until"])
-    op.drop_index(_COUNTED_BY, "jobs")
+    op.drop_index(_BY_MARK, "jobs")
+    op.drop_index(_BY_LEASE, "jobs")
     op.drop_index("ix_jobs_state_owner_id", "jobs")
     for table, column in _ADDED:
         op.drop_column(table, column)
@@ -77,7 +82,8 @@ def drop_effects_and_schedules() -> None:
     op.drop_table("job_effects")
 
 
-_COUNTED_BY = "ix_jobs_state_lease_until_kind_queue_run_after"
+_BY_LEASE = "ix_jobs_state_lease_until_kind_queue_run_after_deadline_at"
+_BY_MARK = "ix_jobs_state_dispatched_at_run_after_queue"
 
 _ADDED = (
     ("job_file_chunks", "piece"),

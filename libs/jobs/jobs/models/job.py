@@ -20,9 +20,11 @@ class Job(Base):
         # How many unfinished jobs an owner has. Not the owner first: MySQL would take it for the owner's list and sort.
         Index(None, "state", "owner_id"),
         # What is due and not yet published is one range of this index, however long the published backlog is.
-        Index(None, "state", "dispatched_at", "run_after"),
-        # Whose lease ran out; and all that the gauges count, so that they read no row, however many jobs have failed.
-        Index(None, "state", "lease_until", "kind", "queue", "run_after"),
+        # With the queue, what was published long ago is told from what waits in the broker without reading a row.
+        Index(None, "state", "dispatched_at", "run_after", "queue"),
+        # Whose lease ran out; and all that the gauges and the look for deadlines want to know, so that they read no
+        # row, however many jobs wait or have failed.
+        Index(None, "state", "lease_until", "kind", "queue", "run_after", "deadline_at"),
         Index(None, "state", "finished_at"),
     )
 
