@@ -32,7 +32,7 @@ class PieceDirectory:
         """Keep the bytes and return the name of the piece, once they are on the disk under that name."""
         name = f"{file_id.hex}-{start_byte}-{secrets.token_hex(8)}"
         path = self._path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(path.parent)
         begun = path.with_name(_BEGUN + name)
         try:
             with begun.open("xb") as file:
@@ -61,6 +61,11 @@ class PieceDirectory:
         before = time.time() - older_than_seconds
         for folder in sorted(each for each in self.root.iterdir() if each.is_dir()):
             yield [path for path in folder.iterdir() if _is_ours(path.name) and _modified_at(path) < before]
+
+    def _make_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            _sync_folder(self.root)
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
