@@ -8,7 +8,6 @@ from uuid import UUID
 from common.clock import Clock, utc_now
 from sqlalchemy.exc import DBAPIError
 
-from contacts.imports.ahead import one_ahead
 from contacts.imports.apply import ChunkOutcome, apply_chunk
 from contacts.imports.contract import ERRORS_FILE, ImportPayload, ImportResult, ImportStep, OpenStep
 from contacts.imports.lines import EXPANSION_LIMIT
@@ -42,15 +41,14 @@ def run(
     reader = ChunkReader(source, payload, start)
     state = start or Checkpoint(offset=0, line=0, result=ImportResult(ignored_columns=reader.ignored_columns))
     importing = _Import(reader.plan, reader.size, payload, owner_id, clock)
-    # Reading and checking the next rows takes about as long as the database takes to write these.
-    with one_ahead(reader.take_chunk) as take_chunk:
-        while True:
-            check()
-            chunk = take_chunk()
-            if chunk.rows or not chunk.is_last:
-                state = importing.commit(step, chunk, state)
-            if chunk.is_last:
-                return state.result
+    # In one thread: to read the next rows in another while these are written made imports 9 % slower.
+    while True:
+        check()
+        chunk = reader.take_chunk()
+        if chunk.rows or not chunk.is_last:
+            state = importing.commit(step, chunk, state)
+        if chunk.is_last:
+            return state.result
 
 
 def result_so_far(checkpoint: dict[str, Any]) -> ImportResult:
