@@ -14,7 +14,15 @@ from common.testing.tokens import TokenFor
 from flask import Flask
 from werkzeug.test import TestResponse
 
-STRICT = {("DELETE", "/api/v1/contacts/<uuid:contact_id>")}
+ADMIN = "/api/v1/admin/jobs"
+STRICT = {
+    ("DELETE", "/api/v1/contacts/<uuid:contact_id>"),
+    ("GET", ADMIN),
+    ("GET", f"{ADMIN}/<uuid:job_id>"),
+    ("POST", f"{ADMIN}/redrive"),
+    ("POST", f"{ADMIN}/<uuid:job_id>/redrive"),
+    ("POST", f"{ADMIN}/<uuid:job_id>/cancel"),
+}
 pytestmark = pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
 
 
@@ -43,7 +51,7 @@ def test_a72_a_token_whose_session_ended_is_refused_also_one_that_was_just_accep
     assert ask(app, other).status_code == 200
 
 
-def test_one_route_is_strict(app: Flask) -> None:
+def test_what_cannot_be_undone_and_what_operators_do_is_strict(app: Flask) -> None:
     strict = {
         (method, entry.rule)
         for entry in registered_routes(app)
