@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from common.testing.statements import recorded
 from jobs import transitions
 from jobs.dispatcher import Pace, StoreDispatcher, picking, sweeping
 from jobs.dispatcher.gauges import Gauges
@@ -17,7 +18,6 @@ from jobs.kinds import job_kind
 from jobs.states import JobState
 from jobs.testing import Numbers, StoreHarness
 from prometheus_client import REGISTRY
-from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 
@@ -317,17 +317,16 @@ def test_what_is_looked_for_again_and_again_reads_no_row_however_many_wait_or_ha
         store.transition(transitions.fail, store.start(), {"code": "x", "message": "y"})
         store.enqueue()
     store.transition(picking.pick_due, 1000)
-    sent: list[tuple[str, Any]] = []
-    event.listen(store.database.engine, "before_cursor_execute", lambda *args: sent.append(args[2:4]))
-    Gauges("api", store.database).update()
-    sweeping.fail_overdue("api", store.database)
-    with store.database.read() as session:
-        picking.stale_queues(session, 60)
-        picking.published_by_queue(session)
+    with recorded(store.database.engine) as sent:
+        Gauges("api", store.database).update()
+        sweeping.fail_overdue("api", store.database)
+        with store.database.read() as session:
+            picking.stale_queues(session, 60)
+            picking.published_by_queue(session)
     assert len(sent) == 5
     indexes = [f"ix_jobs_state_{rest}" for rest in (_LEASE, _LEASE, _LEASE, _MARK, _MARK)]
     with store.database.read_engine.connect() as connection:
-        for (statement, values), index in zip(sent[:], indexes, strict=True):
+        for (statement, values), index in zip(sent, indexes, strict=True):
             # In a table this small all indexes cost the same; what counts is that this one holds all that is asked.
             forced = statement.replace("FROM jobs", f"FROM jobs FORCE INDEX ({index})")
             plan = connection.exec_driver_sql(f"EXPLAIN FORMAT=TRADITIONAL {forced}", values).mappings().one()

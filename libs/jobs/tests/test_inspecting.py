@@ -1,12 +1,11 @@
 """What an operator reads: lists by state, kind and owner, one job with its history, counts."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
 from common.ids import new_id
+from common.testing.statements import recorded
 from jobs import transitions
 from jobs.errors import JobNotFound
 from jobs.models import JobEffect
@@ -15,7 +14,7 @@ from jobs.testing import StoreHarness
 from jobs.use_cases import inspecting
 from jobs.use_cases.counting import read_stats
 from jobs.use_cases.inspecting import Place, Wanted, list_all_jobs, show_job
-from sqlalchemy import event, inspect, text
+from sqlalchemy import inspect, text
 
 ERROR = {"code": "handler-error", "message": "It broke."}
 only_on_mysql = pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
@@ -36,20 +35,6 @@ def listed(store: StoreHarness, wanted: Wanted = Wanted(), limit: int = 2) -> li
         pages.append([job.id for job in jobs])
         more = place is not None
     return pages
-
-
-@contextmanager
-def counted(store: StoreHarness) -> Iterator[list[tuple[str, Any]]]:
-    sent: list[tuple[str, Any]] = []
-
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_more: object) -> None:
-        sent.append((statement, parameters))
-
-    event.listen(store.database.read_engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(store.database.read_engine, "before_cursor_execute", note)
 
 
 def test_all_owners_jobs_are_listed_newest_first(store: StoreHarness) -> None:
@@ -115,7 +100,7 @@ def test_a_page_takes_as_many_statements_however_many_jobs_it_holds(
 ) -> None:
     for _ in range(3):
         end(store)
-    with counted(store) as sent, store.database.read() as session:
+    with recorded(store.database.read_engine) as sent, store.database.read() as session:
         list_all_jobs(session, wanted, 20, None)
     assert len(sent) == count
     for statement, _ in sent:
@@ -142,7 +127,7 @@ def test_a_list_is_read_from_an_index_without_sorting(
     with store.database.read() as session:
         [one, *_], _ = list_all_jobs(session, wanted, 1, None)
         place = None if page == "first" else Place(one.finished_at, one.id)
-    with counted(store) as sent, store.database.read() as session:
+    with recorded(store.database.read_engine) as sent, store.database.read() as session:
         list_all_jobs(session, Wanted(wanted.state, kind, wanted.owner_id), 20, place)
     for statement, parameters in sent:
         if " IN " in statement:
@@ -189,7 +174,7 @@ def test_a_job_is_shown_with_attempts_and_effects_and_without_its_payload(store:
         moment = store.job(lease.job_id).created_at
         session.add(JobEffect(job_id=lease.job_id, step="send", state=EffectState.INTENT, intended_at=moment))
         session.commit()
-    with counted(store) as sent, store.database.read() as session:
+    with recorded(store.database.read_engine) as sent, store.database.read() as session:
         history = show_job(session, lease.job_id)
         assert [(each.fence, each.worker) for each in history.attempts] == [(1, "w1"), (2, "w2")]
         assert [each.ended_at is None for each in history.attempts] == [False, True]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from common.ids import new_id
+from common.testing.statements import recorded
 from jobs import transitions
 from jobs.enqueue import enqueue
 from jobs.errors import IdempotencyKeyRequired, JobNotFound, PayloadTooLarge, TooManyJobs
@@ -14,7 +15,7 @@ from jobs.states import JobState
 from jobs.testing import Numbers, StoreHarness
 from jobs.use_cases import cancel_job, get_job, list_jobs
 from pydantic import BaseModel
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 
@@ -144,14 +145,12 @@ def test_a_full_last_page_has_no_next_one(store: StoreHarness) -> None:
 
 def test_a_page_is_one_statement_without_payloads(store: StoreHarness) -> None:
     store.enqueue()
-    statements: list[str] = []
-    event.listen(store.database.read_engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    with store.database.read() as session:
+    with recorded(store.database.read_engine) as sent, store.database.read() as session:
         [job], _ = list_jobs(session, store.owner_id, 20, None)
         assert job.progress is None
-    assert len(statements) == 1
-    assert "payload" not in statements[0]
-    assert "checkpoint" not in statements[0]
+    [(statement, _)] = sent
+    assert "payload" not in statement
+    assert "checkpoint" not in statement
 
 
 @pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)

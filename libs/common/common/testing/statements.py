@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, event, text
+from sqlalchemy import URL, Connection, Engine, event, text
 
 from common.db import Database
 from common.db.engine import make_engine
@@ -110,3 +110,21 @@ def _in_driver(database: Database) -> Iterator[Statements]:
         event.remove(database.engine, "checkout", trace)
         for connection in traced:
             connection.set_trace_callback(None)
+
+
+@contextmanager
+def recorded(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    """Collect what is sent through an engine while the block runs: statements with their parameters.
+
+    Engines outlive a test: what listens to one for longer keeps the parameters of all tests after it.
+    """
+    sent: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_more: object) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
