@@ -199,17 +199,18 @@ def test_any_sequence_of_events_leaves_the_job_as_the_model_says(store: StoreHar
     play(store, sequences=60 if store.database.dialect_name == "sqlite" else 25)
 
 
-@pytest.mark.drill
+@pytest.mark.job_drill
 @pytest.mark.timeout(4 * 3600)
 def test_ten_thousand_sequences(store: StoreHarness) -> None:
-    """`JOB_SEQUENCES=10000 make drill T=libs/jobs`, which takes the better part of an hour; 500 where it is not set."""
+    """`JOB_SEQUENCES=10000 make drill-jobs T=libs/jobs`, which takes the better part of an hour; 500 where it is not set."""
     play(store, sequences=int(os.environ.get("JOB_SEQUENCES", "500")))
 
 
 FENCED = ["renew", "save_progress", "guard", "succeed", "fail", "die", "stop_cancelled", "retry", "release", "expire"]
 
 
-@pytest.mark.drill
+@pytest.mark.job_drill
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("database_backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("function", "column"),
