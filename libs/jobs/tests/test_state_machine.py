@@ -202,7 +202,7 @@ def test_any_sequence_of_events_leaves_the_job_as_the_model_says(store: StoreHar
 @pytest.mark.job_drill
 @pytest.mark.timeout(4 * 3600)
 def test_ten_thousand_sequences(store: StoreHarness) -> None:
-    """`JOB_SEQUENCES=10000 make drill-jobs T=libs/jobs`, which takes the better part of an hour; 500 where it is not set."""
+    """`JOB_SEQUENCES=10000 make drill-jobs T=libs/jobs`, the better part of an hour; 500 where it is not set."""
     play(store, sequences=int(os.environ.get("JOB_SEQUENCES", "500")))
 
 
