@@ -1,4 +1,4 @@
-"""The job stores that the worker serves are the ones that mysql has users for, services migrate, and the broker lets in."""
+"""The job stores that the worker serves: mysql has users for them, services migrate them, and the broker lets them in."""
 
 import pytest
 import yaml
