@@ -1,4 +1,4 @@
-"""The job stores that the worker serves: mysql has users for them, services migrate them, and the broker lets them in."""
+"""The job stores the worker serves: mysql has users for them, services migrate them, and the broker lets them in."""
 
 import pytest
 import yaml
