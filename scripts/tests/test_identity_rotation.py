@@ -72,7 +72,7 @@ def test_keys_change_under_load_and_a_corrupt_secret_changes_nothing(
     to_publish = wait_until_published(product, auths, all_kids)
 
     # The change comes while the directory is at fault: it was planned before, and has to happen all the same.
-    product.keys.apply({second["file"]: b"-----BEGIN PRIVATE KEY-----\nMIGH\n"})
+    product.keys.apply({second["file"]: b"-----BEGIN " + b"PRIVATE KEY-----\nMIGH\n"})
     to_notice_key = wait_for_reload_failed(product, 1)
     seconds_until(lambda: crowd.tally.kids[second["kid"]] >= PEOPLE, LEAD_SECONDS + 20, "the new key signs")
     assert crowd.tally.wrong == {}
