@@ -1,6 +1,7 @@
 """Connections that stay open, one to each process of a service: processes know different things at a time."""
 
 import http.client
+import time
 from urllib.parse import urlsplit
 
 import psutil
@@ -8,6 +9,7 @@ import psutil
 from devtools.live import Unexpected, expect
 from devtools.tour.http import Request, Response, send_over
 
+FORK_SECONDS = 30  # a service is ready with its first process; the others may not be there yet
 ATTEMPTS = 400  # whoever is free accepts, which may be the same process many times in a row
 
 
@@ -38,9 +40,9 @@ class Connection:
         self._http.close()
 
 
-def connect_to_each(url: str, server_pid: int) -> list[Connection]:
-    """Return a connection to each worker of the gunicorn with this process id, which serves that address."""
-    workers = {child.pid for child in psutil.Process(server_pid).children()}
+def connect_to_each(url: str, server_pid: int, count: int) -> list[Connection]:
+    """Return a connection to each of the `count` workers of the gunicorn with this process id, which serves there."""
+    workers = _wait_for_workers(server_pid, count)
     found: dict[int, Connection] = {}
     for _ in range(ATTEMPTS):
         connection = Connection(url)
@@ -51,6 +53,15 @@ def connect_to_each(url: str, server_pid: int) -> list[Connection]:
         if len(found) == len(workers):
             return list(found.values())
     raise Unexpected(f"only {len(found)} of {len(workers)} processes accept connections at {url}")
+
+
+def _wait_for_workers(server_pid: int, count: int) -> set[int]:
+    deadline = time.monotonic() + FORK_SECONDS
+    while len(workers := {child.pid for child in psutil.Process(server_pid).children()}) < count:
+        if time.monotonic() > deadline:
+            raise Unexpected(f"only {len(workers)} of {count} processes were started")
+        time.sleep(0.05)
+    return workers
 
 
 def _peers(pid: int) -> set[int]:

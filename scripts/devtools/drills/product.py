@@ -72,7 +72,7 @@ class Product:
     def connect_to_each(self, name: str) -> list[Connection]:
         """Return a connection to each process of `auth` or `api`."""
         url = self.live.stack.auth_url if name == "auth" else self.live.stack.api_url
-        made = connect_to_each(url, self.live.pid(name))
+        made = connect_to_each(url, self.live.pid(name), int(VARIABLES["WEB_WORKERS"]))
         self._connections.extend(made)
         return made
 
