@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 import structlog
 
@@ -14,6 +15,15 @@ from common.testing.clock import SettableClock
 from common.testing.databases import DatabaseSource, MySQLDatabases, Schema, SQLiteDatabases
 
 _NO_MYSQL = "TEST_MYSQL_URL is not set, so nothing is tested on MySQL here (`make test` finds or starts a server)"
+
+# How long an example takes says more about the machine than about the code. Databases are made once for a test; its
+# examples have owners of their own in them.
+hypothesis.settings.register_profile(
+    "redprint",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("redprint")
 
 
 @pytest.fixture(autouse=True)

@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 from common.jwt import Claims, Refusal, TokenInvalid, TokenVerifier
 from common.testing.attacks import Attack, attacks
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 
 Verify = Callable[[str], Claims]
 
 # The fixtures hold no state that a run could leave behind, and forgetting a verified token changes no answer.
-FUZZ: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 ACCESS_TOKENS = {"at+jwt", "application/at+jwt"}
 
 
-@settings(max_examples=300, **FUZZ)
+@settings(max_examples=300)
 @given(attack=attacks)
 def test_no_attack_gets_more_than_it_has_signed(
     mint: Any, verify: Verify, verifier: TokenVerifier, attack: Attack
@@ -27,7 +26,7 @@ def test_no_attack_gets_more_than_it_has_signed(
 
 @pytest.mark.drill
 @pytest.mark.timeout(300)
-@settings(max_examples=10_000, phases=[Phase.generate, Phase.shrink], **FUZZ)
+@settings(max_examples=10_000, phases=[Phase.generate, Phase.shrink])
 @given(attack=attacks)
 def test_no_attack_out_of_ten_thousand_gets_more_than_it_has_signed(
     mint: Any, verify: Verify, verifier: TokenVerifier, attack: Attack
@@ -83,7 +82,7 @@ def test_the_attacks_reach_the_checks_beyond_the_signature(mint: Any, verify: Ve
     """Else ten thousand of them would show nothing."""
     reached: set[str] = set()
 
-    @settings(max_examples=1000, derandomize=True, database=None, phases=[Phase.generate], **FUZZ)
+    @settings(max_examples=1000, derandomize=True, database=None, phases=[Phase.generate])
     @given(attack=attacks)
     def collect(attack: Attack) -> None:
         found = outcome(verify, attack.token(mint))

@@ -14,7 +14,7 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 from flask.views import MethodView
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, field_validator
 from werkzeug.test import TestResponse
@@ -361,7 +361,7 @@ def test_a_route_without_a_query_takes_none(client: FlaskClient) -> None:
     assert fields_of(client.get("/api/v1/items/plain?limit=1")) == {"limit": "extra-forbidden"}
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150)
 @given(body=st.binary(max_size=60), query=st.binary(max_size=40))
 def test_no_bytes_at_all_make_it_fail(client: FlaskClient, body: bytes, query: bytes) -> None:
     assert post(client, body).status_code in {200, 400, 422}

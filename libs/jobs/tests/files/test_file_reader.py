@@ -6,7 +6,7 @@ import os
 import pytest
 from common.ids import new_id
 from common.testing.statements import statements
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobs.files import FileStore, PieceDirectory
 from jobs.models import Base
@@ -44,7 +44,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(script=st.lists(steps, max_size=12))
 def test_it_reads_and_seeks_like_a_file_in_memory(file, script):
     with STORE.open_file(*file) as stored, io.BytesIO(CONTENT) as memory:
