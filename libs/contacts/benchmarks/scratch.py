@@ -36,7 +36,7 @@ def scratch_database(url: str) -> Iterator[Database]:
 
 @contextmanager
 def _opened(url: str, *, has_tables: bool = True) -> Iterator[Database]:
-    database = Database(url, pool_size=2)
+    database = Database(url, pool_size=2, read_timeout_seconds=600)
     try:
         if has_tables:
             Base.metadata.create_all(database.engine)
