@@ -56,8 +56,9 @@ def rich_table(columns: Sequence[str], rows: Rows, title: str | None = None) -> 
     from rich.text import Text  # noqa: PLC0415 - text as it is: what users wrote is no markup
 
     table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in table.columns[:1]:
-        column.overflow, column.no_wrap = "fold", True  # an id is there to be copied
+    for column in table.columns:
+        column.overflow = "fold"  # on a narrow terminal a job takes more lines, and nothing is cut off
+    table.columns[0].no_wrap = True  # an id is there to be copied
     for row in rows:
         table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
     return table

@@ -36,6 +36,29 @@ def test_a_table_has_lines_and_states_colours_and_takes_no_markup(terminal: Term
     assert "───" in shown
 
 
+def test_a_narrow_terminal_takes_more_lines_and_shows_every_character(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    row = (
+        "01a20984-54ab-7217-9c5c-e056b9ad3b4c",
+        "dead",
+        "contacts.import",
+        "8/8",
+        "1000000/1000000 rows",
+        "handler-error",
+    )
+    with redirect_stdout(terminal):
+        output.print_table(("ID", "STATE", "KIND", "ATTEMPTS", "PROGRESS", "ERROR"), [row])
+    shown = terminal.getvalue()
+    assert row[0] in shown
+    assert "…" not in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    letters = sorted("".join(shown.split()).replace("─", ""))
+    assert letters == sorted("".join(row).replace(" ", "") + "IDSTATEKINDATTEMPTSPROGRESSERROR")
+
+
 def test_running_jobs_have_bars(store: StoreHarness, terminal: Terminal) -> None:
     lease = store.start()
     saved = {"progress": {"done": 50, "total": 100, "unit": "rows"}}
