@@ -10,15 +10,19 @@ from uuid import UUID
 
 import pytest
 from common.testing.statements import recorded
+from common.testing.waiting import eventually
 from jobs import transitions
 from jobs.dispatcher import Pace, StoreDispatcher, picking, sweeping
+from jobs.dispatcher.duties import Duty
 from jobs.dispatcher.gauges import Gauges
 from jobs.dispatcher.publishing import PublishError
 from jobs.kinds import job_kind
+from jobs.models import Job
 from jobs.states import JobState
 from jobs.testing import Numbers, StoreHarness
 from prometheus_client import REGISTRY
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 
 class FakeBroker:
@@ -113,21 +117,122 @@ def test_what_the_broker_did_not_take_is_unmarked_and_published_when_it_is_back(
     assert broker.messages == jobs
 
 
-def test_a_round_outlives_broker_and_database_failures_and_waits_longer_each_time(
-    store: StoreHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rounds_outlive_failures_of_broker_and_database(store: StoreHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     broker = FakeBroker(accepts=0)
     job_id = store.enqueue()
     rounds = dispatcher(store, broker)
-    pauses = [rounds.run_round() for _ in range(12)]
-    assert all(0.1 <= pause <= 5 for pause in pauses)
-    assert max(pauses) > 0.4
+    assert [rounds.run_round() for _ in range(3)] == [Pace().busy_seconds] * 3
     broker.accepts = None
     monkeypatch.setattr("jobs.dispatcher.picking.has_due", _database_is_gone)
-    assert rounds.run_round() >= 0.1
+    time.sleep(0.5)
+    rounds.run_round()
+    assert broker.messages == []
     monkeypatch.undo()
-    assert rounds.run_round() == Pace().busy_seconds
+    eventually(lambda: rounds.run_round() and broker.messages)
     assert broker.messages == [job_id]
+
+
+@pytest.mark.parametrize("broken", ["publish", "leases", "redispatch", "deadlines"])
+def test_a_duty_that_fails_slows_no_other(store: StoreHarness, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    duties = {
+        "publish": "rounds.StoreDispatcher.publish_due",
+        "redispatch": "rounds.StoreDispatcher.publish_lost",
+        "leases": "sweeping.expire_leases",
+        "deadlines": "sweeping.fail_overdue",
+    }
+    calls: Counter[str] = Counter()
+
+    def make(name: str) -> Any:
+        def do(*_: object) -> None:
+            calls[name] += 1
+            if name == broken:
+                raise LookupError("a row with a state nobody knows")
+
+        return do
+
+    for name, path in duties.items():
+        monkeypatch.setattr(f"jobs.dispatcher.{path}", make(name))
+    rounds = dispatcher(store, FakeBroker(), EAGER)
+    assert [rounds.run_round() for _ in range(20)] == [Pace().idle_seconds] * 20
+    assert calls.pop(broken) < 20
+    assert set(calls.values()) == {20}
+
+
+def test_a_broker_that_does_not_answer_keeps_no_silent_worker_s_job(store: StoreHarness) -> None:
+    asked, answer, stop = threading.Event(), threading.Event(), threading.Event()
+
+    class FrozenBroker(FakeBroker):
+        def publish(self, store: str, job_id: UUID, queue: str) -> None:
+            asked.set()
+            answer.wait(30)
+
+    lease = store.start()
+    store.enqueue()
+    rounds = StoreDispatcher("api", store.database, FrozenBroker(), EAGER, stop)
+    thread = threading.Thread(target=rounds.run)
+    thread.start()
+    try:
+        assert asked.wait(30)
+        store.transition(transitions.renew, lease, -1)
+        assert eventually(lambda: store.job(lease.job_id).crash_count) == 1
+        assert not answer.is_set()
+    finally:
+        answer.set()
+        stop.set()
+        thread.join()
+
+
+def test_a_duty_that_goes_on_failing_is_tried_less_often_until_it_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses, outcomes = [1000.0], [], iter([PublishError("no")] * 8 + [None] + [PublishError("no")])
+    monkeypatch.setattr("jobs.dispatcher.duties.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("jobs.dispatcher.duties.random.uniform", lambda shortest, longest: longest)
+
+    def do() -> None:
+        if error := next(outcomes):
+            raise error
+
+    duty = Duty("api", "publish", 1, do)
+    for _ in range(10):
+        duty.do_if_due()
+        pauses.append(duty._next_at - now[0])
+        now[0] = duty._next_at
+    assert pauses == pytest.approx([0.4, 0.8, 1.6, 3.2, 5, 5, 5, 5, 1, 0.4])
+
+
+@pytest.mark.parametrize("sweep", [sweeping.expire_leases, sweeping.fail_overdue])
+def test_a_row_that_cannot_be_changed_keeps_no_other_from_being_swept(
+    store: StoreHarness, monkeypatch: pytest.MonkeyPatch, sweep: Any
+) -> None:
+    if sweep is sweeping.expire_leases:
+        jobs = [store.start().job_id for _ in range(3)]
+        for job_id in jobs:
+            store.transition(transitions.renew, transitions.Lease(job_id, 1), -1)
+    else:
+        jobs = [store.enqueue(deadline_seconds=-1) for _ in range(3)]
+    before, name = store.job(jobs[0]).state, sweep.__name__.removesuffix("_leases")
+    original = getattr(transitions, name)
+
+    def refuse(session: Any, job: Any) -> Any:
+        if getattr(job, "job_id", job) == jobs[1]:
+            raise IntegrityError("INSERT", {}, Exception("Duplicate entry"))
+        return original(session, job)
+
+    monkeypatch.setattr(transitions, name, refuse)
+    sweep("api", store.database)
+    assert [store.job(job_id).state is before for job_id in jobs] == [False, True, False]
+
+
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_a_row_somebody_holds_keeps_no_other_from_being_swept(store: StoreHarness) -> None:
+    jobs = [store.enqueue(deadline_seconds=-1) for _ in range(3)]
+    with store.database.write() as session:
+        session.execute(select(Job.id).where(Job.id == jobs[1]).with_for_update())
+        started = time.monotonic()
+        sweeping.fail_overdue("api", store.database)
+        assert time.monotonic() - started < 4  # waiting for it would take 15
+        assert [store.job(job_id).state for job_id in jobs] == [JobState.FAILED, JobState.QUEUED, JobState.FAILED]
+    sweeping.fail_overdue("api", store.database)
+    assert store.job(jobs[1]).state is JobState.FAILED
 
 
 def test_files_that_cannot_be_deleted_and_schedules_that_fail_hold_up_no_job(

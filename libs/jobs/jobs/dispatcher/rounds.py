@@ -1,9 +1,8 @@
-"""The rounds of a dispatcher over one store: publish what is due or got lost, take jobs from silent workers.
+"""A dispatcher of one store: it publishes what is due or got lost, and takes jobs from silent workers.
 
 No duty does more than one batch a round, so that a long backlog of one never keeps the others waiting.
 """
 
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,11 +12,10 @@ from functools import partial
 import structlog
 from common.db import Database, run_write
 from common.db.sessions import WriteSession
-from prometheus_client import Gauge
-from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import metrics
 from jobs.dispatcher import picking, sweeping
+from jobs.dispatcher.duties import Duty, Rounds
 from jobs.dispatcher.gauges import Gauges
 from jobs.dispatcher.picking import Picked
 from jobs.dispatcher.publishing import Publisher, PublishError
@@ -29,7 +27,6 @@ from jobs.upkeep import Upkeep
 
 log = structlog.get_logger(__name__)
 
-LONGEST_PAUSE_SECONDS = 5.0
 BUSY_FOR_SECONDS = 60.0
 STOP_SECONDS = 1.0
 
@@ -50,7 +47,7 @@ class Pace:
 
 
 class StoreDispatcher:
-    """One store's dispatcher. `run` until `stop` is set; `last_round_at` (monotonic) tells that it is alive."""
+    """One store's dispatcher: `run` it until `stop` is set."""
 
     def __init__(
         self,
@@ -66,74 +63,63 @@ class StoreDispatcher:
         upkeep: Sequence[Upkeep] = (),
     ) -> None:
         """`pieces` is where the store's files are, if in a directory. What is another store's is left out."""
-        self.last_round_at = time.monotonic()
         self._store = store
         self._database = database
         self._publisher = publisher
         self._pace = pace
         self._stop = stop
-        self._gauges = Gauges(store, database)
         self._last_due_at = -BUSY_FOR_SECONDS
-        self._failures = 0
         scheduler = Scheduler(store, database, schedules)
         purge = Purge(store, database, retention or Retention(), pieces)
         slow, rare, pause = pace.slow_round_seconds, pace.orphan_seconds, pace.purge_pause_seconds
-        self._duties = [
-            self._duty("publish", 0, self.publish_due),
-            self._duty("leases", pace.lease_sweep_seconds, lambda: sweeping.expire_leases(store, database)),
-            self._duty("redispatch", min(slow, pace.redispatch_seconds / 2), self.publish_lost),
-            self._duty("deadlines", slow, lambda: sweeping.fail_overdue(store, database)),
-            self._duty("gauges", slow, self._gauges.update, may_fail=True),
-            self._duty("schedules", slow, scheduler.make_jobs, may_fail=True),
+        duty = partial(Duty, store)
+        handing_out = [
+            duty("publish", 0, self.publish_due),
+            duty("redispatch", min(slow, pace.redispatch_seconds / 2), self.publish_lost),
         ]
-        self._upkeep = [
-            self._duty("old-runs", rare, scheduler.prune, may_fail=True),
-            self._duty("purge", pace.purge_seconds, purge.delete_jobs, pause, may_fail=True),
-            self._duty("orphans", rare, purge.delete_orphans, pause, may_fail=True),
+        watching = [
+            duty("leases", pace.lease_sweep_seconds, lambda: sweeping.expire_leases(store, database)),
+            duty("deadlines", slow, lambda: sweeping.fail_overdue(store, database)),
+            duty("gauges", slow, Gauges(store, database).update, may_fail=True),
+            duty("schedules", slow, scheduler.make_jobs, may_fail=True),
+        ]
+        deleting = [
+            duty("old-runs", rare, scheduler.prune, may_fail=True),
+            duty("purge", pace.purge_seconds, purge.delete_jobs, pause, may_fail=True),
+            duty("orphans", rare, purge.delete_orphans, pause, may_fail=True),
             *(
-                self._duty(each.name, pace.purge_seconds, partial(each.run, database), pause, may_fail=True)
+                duty(each.name, pace.purge_seconds, partial(each.run, database), pause, may_fail=True)
                 for each in upkeep
                 if each.store == store
             ),
         ]
+        self._handing_out = Rounds(handing_out, stop, self._pause_seconds)
+        self._watching = Rounds(watching, stop, lambda: pace.idle_seconds)
+        self._upkeep = Rounds(deleting, stop, lambda: pace.idle_seconds)
+
+    @property
+    def last_round_at(self) -> float:
+        """When it last did something for jobs (monotonic): it is alive."""
+        return min(self._handing_out.last_at, self._watching.last_at)
 
     def run(self) -> None:
-        """Round after round. A database or broker that fails is asked again later, with jitter, up to 5 s apart.
+        """Until `stop` is set. A broker that does not answer, and deleting, each have a thread to keep waiting.
 
-        Deleting has a thread of its own: jobs that are due would wait for each of its batches.
+        Leases are looked at meanwhile, and what is due is published.
         """
-        upkeep = threading.Thread(target=self._run_upkeep, daemon=True)
-        upkeep.start()
-        while not self._stop.is_set():
-            self._stop.wait(self._do_duties())
-        upkeep.join(timeout=STOP_SECONDS)
+        others = [threading.Thread(target=rounds.run, daemon=True) for rounds in (self._watching, self._upkeep)]
+        for thread in others:
+            thread.start()
+        self._handing_out.run()
+        for thread in others:
+            thread.join(timeout=STOP_SECONDS)
 
     def run_round(self) -> float:
-        """Do all that is due now, upkeep too; return the pause until the next round in seconds."""
-        pause = self._do_duties()
-        self._do_upkeep()
-        return pause
+        """Do all that is due now; return the pause until the next round in seconds."""
+        pauses = [rounds.run_once() for rounds in (self._handing_out, self._watching, self._upkeep)]
+        return min(pauses)
 
-    def _run_upkeep(self) -> None:
-        while not self._stop.wait(self._pace.idle_seconds):
-            self._do_upkeep()
-
-    def _do_upkeep(self) -> None:
-        for duty in self._upkeep:
-            if not self._stop.is_set():
-                self._try(duty)
-
-    def _do_duties(self) -> float:
-        outcomes = []
-        for duty in self._duties:
-            outcomes.append(self._try(duty))
-            # At each duty: with a database that answers nothing, a whole round takes a minute.
-            self.last_round_at = time.monotonic()
-        self._failures = self._failures + 1 if None in outcomes else 0
-        if self._failures:
-            return random.uniform(0.1, min(LONGEST_PAUSE_SECONDS, 0.2 * 2 ** min(self._failures, 8)))  # noqa: S311 - jitter
-        if any(outcomes):
-            return 0
+    def _pause_seconds(self) -> float:
         busy = time.monotonic() - self._last_due_at < BUSY_FOR_SECONDS
         return self._pace.busy_seconds if busy else self._pace.idle_seconds
 
@@ -203,72 +189,3 @@ class StoreDispatcher:
 
         if picked:
             run_write(self._database, work)
-
-    def _duty(
-        self,
-        name: str,
-        seconds: float,
-        do: Callable[[], bool | None],
-        pause_seconds: float = 0,
-        *,
-        may_fail: bool = False,
-    ) -> "_Duty":
-        done = metrics.duty_done.labels(self._store, name)
-        return _Duty(name, seconds, do, pause_seconds, done, may_fail=may_fail)
-
-    def _try(self, duty: "_Duty") -> bool | None:
-        """Whether there is more to do at once; None where it failed."""
-        try:
-            return duty.do_if_due()
-        except PublishError as error:
-            log.warning("broker_unavailable", store=self._store, reason=str(error))
-        except SQLAlchemyError as error:
-            log.warning("job_store_unavailable", store=self._store, reason=str(getattr(error, "orig", error)))
-            if duty.may_fail:
-                duty.put_off()
-                return False
-        except Exception:  # a directory that does not let go of a file, for one: jobs are handed out all the same
-            if not duty.may_fail:
-                raise
-            log.exception("duty_failed", store=self._store, duty=duty.name)
-            duty.put_off()
-            return False
-        return None
-
-
-class _Duty:
-    """Something to do every `seconds`; what failed, or says that there is more, is due again at the next round.
-
-    With a pause, more is done only after that: it is work that may wait. What `may_fail` is due again when it would be
-    anyway, and slows nothing down.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        seconds: float,
-        do: Callable[[], bool | None],
-        pause_seconds: float,
-        done: Gauge,
-        *,
-        may_fail: bool,
-    ) -> None:
-        self.name = name
-        self.may_fail = may_fail
-        self._done = done
-        self._done.set_to_current_time()
-        self._seconds = seconds
-        self._pause_seconds = pause_seconds
-        self._do = do
-        self._next_at = 0.0
-
-    def put_off(self) -> None:
-        self._next_at = time.monotonic() + self._seconds
-
-    def do_if_due(self) -> bool:
-        if time.monotonic() < self._next_at:
-            return False
-        has_more = bool(self._do())
-        self._done.set_to_current_time()
-        self._next_at = time.monotonic() + (self._pause_seconds if has_more else self._seconds)
-        return has_more and not self._pause_seconds

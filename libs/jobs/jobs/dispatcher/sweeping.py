@@ -1,11 +1,18 @@
-"""Finding jobs nobody will end otherwise: their worker went silent, or their deadline passed while they waited."""
+"""Finding jobs nobody will end otherwise: their worker went silent, or their deadline passed while they waited.
 
+A row that cannot be changed, because somebody holds it or for a fault of its own, keeps no other from being swept.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
 from uuid import UUID
 
 import structlog
 from common.db import Database, run_write
 from common.db.sessions import WriteSession
 from sqlalchemy import select
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session
 
 from jobs import metrics, transitions
 from jobs.database_time import database_time
@@ -16,7 +23,6 @@ from jobs.transitions import Lease
 log = structlog.get_logger(__name__)
 
 BATCH = 100
-
 
 # Asked each second: made once.
 _SILENT = (
@@ -30,13 +36,14 @@ def expire_leases(store: str, database: Database) -> bool:
     """Take the jobs whose lease ran out from their workers, one batch of them; return whether there may be more."""
     with database.read_engine.connect() as connection:
         leases = [Lease(*row) for row in connection.execute(_SILENT)]
-    for lease in leases:
-        _expire(store, database, lease)
+    _each(store, {lease.job_id: partial(_expire, store, database, lease) for lease in leases})
     return len(leases) == BATCH
 
 
 def _expire(store: str, database: Database, lease: Lease) -> None:
     def work(session: WriteSession) -> JobState | None:
+        if not _is_free(session, lease.job_id):
+            return None
         state = transitions.expire(session, lease)
         session.commit()
         return state
@@ -55,16 +62,31 @@ def fail_overdue(store: str, database: Database) -> bool:
     overdue = select(Job.id).where(Job.state == JobState.QUEUED, Job.deadline_at <= database_time())
     with database.read() as session:
         job_ids = list(session.scalars(overdue.limit(BATCH)))
-    for job_id in job_ids:
-        _fail_overdue(store, database, job_id)
+    _each(store, {job_id: partial(_fail_overdue, store, database, job_id) for job_id in job_ids})
     return len(job_ids) == BATCH
 
 
 def _fail_overdue(store: str, database: Database, job_id: UUID) -> None:
     def work(session: WriteSession) -> bool:
-        happened = transitions.fail_overdue(session, job_id)
+        happened = _is_free(session, job_id) and transitions.fail_overdue(session, job_id)
         session.commit()
         return happened
 
     if run_write(database, work):
         log.warning("job_overdue", store=store, job_id=str(job_id))
+
+
+def _each(store: str, sweeps: Mapping[UUID, Callable[[], None]]) -> None:
+    for job_id, sweep in sweeps.items():
+        try:
+            sweep()
+        except (OperationalError, InterfaceError):
+            raise  # the database is away, for all of them
+        except Exception:
+            log.exception("job_not_swept", store=store, job_id=str(job_id))
+
+
+def _is_free(session: Session, job_id: UUID) -> bool:
+    """Lock the row unless somebody holds it: waiting for one would keep all the others waiting."""
+    free = select(Job.id).where(Job.id == job_id).with_for_update(skip_locked=True)
+    return session.scalars(free).first() is not None
