@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from jobs import transitions
 from jobs.backoff import backoff_seconds
 from jobs.errors import DeadlineExceeded, JobCancelled, JobInterrupted, LeaseLost, TimeLimitExceeded
+from jobs.files.errors import FileDamaged, PieceMissing
 from jobs.states import Outcome
 from jobs.transitions import Error, Lease
 
@@ -70,6 +71,10 @@ def of_error(error: BaseException, budget: Budget) -> Ending:
             return _of_interruption(error, budget)
         case DomainError():
             return _of_refusal(error, budget)
+        case PieceMissing():
+            return retried(budget, error.code, "A file of this job cannot be read.")
+        case FileDamaged():
+            return failed(error.code, "A file of this job is not what was stored; it would not be on trying again.")
         case _ if is_conflict(error) or is_connection_lost(error) or is_refused(error):
             return retried(budget, "database-busy", "The database did not let a chunk through.", is_transient=True)
         case _:

@@ -3,10 +3,12 @@
 import pymysql
 import pytest
 from common.errors import DomainError
+from common.ids import new_id
 from jobs import endings
 from jobs.backoff import LONGEST_SECONDS, backoff_seconds
 from jobs.endings import Budget
 from jobs.errors import DeadlineExceeded, JobCancelled, LeaseLost, RetryJobLater, TimeLimitExceeded, WorkerStopping
+from jobs.files import FileDamaged, PieceMissing
 from jobs.states import Outcome
 from sqlalchemy.exc import OperationalError
 
@@ -35,6 +37,8 @@ def test_later_retries_are_spread_over_a_window_that_doubles_up_to_15_minutes(at
         (DomainError("no"), Outcome.FAILED),
         (RetryJobLater("soon", 5), Outcome.RETRIED),
         (ValueError(), Outcome.RETRIED),
+        (FileDamaged(new_id(), 0), Outcome.FAILED),
+        (PieceMissing(new_id(), 0), Outcome.RETRIED),
         (MemoryError(), Outcome.RETRIED),
     ],
 )

@@ -24,7 +24,7 @@ from contacts.errors import (
 )
 from jobs.admin import ADMIN_PROBLEMS
 from jobs.errors import TooManyJobs
-from jobs.files import FileTooLarge
+from jobs.files import FileNotFound, FileTooLarge
 
 
 class NotMultipart(DomainError):
@@ -60,6 +60,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     **ADMIN_PROBLEMS,  # JobNotFound, which owners meet too, among them
     TooManyJobs: Problem(429, "too-many-jobs", "Too many jobs"),
     FileTooLarge: Problem(413, ImportTooLarge.code, "Import too large"),
+    FileNotFound: Problem(404, "file-not-found", "File not found"),  # deleted with its job since that was looked at
     ErrorsNotFound: Problem(404, "errors-not-found", "No rejected rows"),
     ResultNotFound: Problem(404, "result-not-found", "No result"),
     TooManyStreams: Problem(503, "too-many-streams", "Too many streams"),

@@ -3,6 +3,7 @@
 import gzip
 import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from contacts.exports import CONTACTS_EXPORT, ExportFormat, ExportPayload
 from contacts.imports import CONTACTS_IMPORT, ERRORS_FILE, ImportPayload
 from contacts.models import Contact
 from jobs.enqueue import enqueue
-from jobs.files import FileStore
+from jobs.files import CHUNK_BYTES, FileStore, JobFileChunk, PieceDirectory
 from jobs.runner import Runner
 from jobs.states import JobState, Outcome
 from jobs.stores import Stores
@@ -38,9 +39,9 @@ def store(make_database: Callable[..., Database], as_role: Callable[[str, str, s
     of_worker.dispose()
 
 
-def upload(store: Store, data: bytes, **options: Any) -> UUID:
+def upload(store: Store, data: bytes, files: FileStore | None = None, **options: Any) -> UUID:
     with store.database.write() as session:
-        file = FileStore().save(
+        file = (files or FileStore()).save(
             session,
             owner_id=store.owner_id,
             name="contacts.csv",
@@ -54,8 +55,9 @@ def upload(store: Store, data: bytes, **options: Any) -> UUID:
         return job.id
 
 
-def run(store: Store, job_id: UUID) -> Outcome | None:
-    return Runner(Stores({"api": "unused"}, lambda url: store.of_worker), make_registry()).run("api", job_id)
+def run(store: Store, job_id: UUID, files: FileStore | None = None) -> Outcome | None:
+    stores = Stores({"api": "unused"}, lambda url: store.of_worker)
+    return Runner(stores, make_registry(), files=lambda _: files or FileStore()).run("api", job_id)
 
 
 def count(store: Store) -> int:
@@ -93,6 +95,36 @@ def test_a_file_that_cannot_be_imported_fails_with_its_reason(store: Store) -> N
     job = store.job(job_id)
     assert job.error is not None
     assert (job.state, job.error["code"]) == (JobState.FAILED, "no-name-column")
+
+
+def test_a_file_with_bytes_that_were_altered_fails_and_says_so(store: Store) -> None:
+    rows = b"".join(b"e%07d,Ann\n" % n for n in range(100_000))  # several pieces
+    job_id = upload(store, b"external_id,name\n" + rows)
+    with store.database.write() as session:
+        chunk = session.scalars(select(JobFileChunk).where(JobFileChunk.start_byte == 2 * CHUNK_BYTES)).one()
+        chunk.data = chunk.data.replace(b"Ann", b"Eve", 1)
+        session.commit()
+    assert run(store, job_id) is Outcome.FAILED
+    job = store.job(job_id)
+    assert job.error is not None
+    assert (job.state, job.error["code"]) == (JobState.FAILED, "file-damaged")
+    assert count(store) > 0  # what came before the damage, and nothing altered
+    with store.database.read() as session:
+        assert set(session.scalars(select(Contact.name))) == {"Ann"}
+
+
+def test_a_piece_that_is_away_is_looked_for_again(store: Store, tmp_path: Path) -> None:
+    files = FileStore(PieceDirectory(tmp_path / "files"))
+    job_id = upload(store, b"name\nAnn\n", files)
+    (tmp_path / "files").rename(tmp_path / "away")
+    assert run(store, job_id, files) is Outcome.RETRIED
+    error = store.job(job_id).error
+    assert error is not None
+    assert error["code"] == "file-damaged"
+    (tmp_path / "away").rename(tmp_path / "files")
+    store.change(job_id, run_after=store.job(job_id).created_at)
+    assert run(store, job_id, files) is Outcome.SUCCEEDED
+    assert count(store) == 1
 
 
 def test_a_file_that_is_gone_fails_readably(store: Store) -> None:

@@ -24,7 +24,13 @@ class FileTooLarge(DomainError):
 class FileDamaged(OSError):
     """Bytes that the file's row promises are not there, or are not those that were written."""
 
+    code = "file-damaged"
+
     def __init__(self, file_id: UUID, position: int, fault: str = "has no content, though its size says so,") -> None:
         super().__init__(f"file {file_id} {fault} at byte {position}")
         self.file_id = file_id
         self.position = position
+
+
+class PieceMissing(FileDamaged):
+    """The directory of pieces has not the one it should have; it may be that the directory itself is not there now."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from common.db import Database
 from sqlalchemy import bindparam, select
 
-from jobs.files.errors import FileDamaged, FileNotFound
+from jobs.files.errors import FileDamaged, FileNotFound, PieceMissing
 from jobs.files.models import JobFile, JobFileChunk
 from jobs.files.pieces import PieceDirectory
 
@@ -54,16 +54,19 @@ def read_from(database: Database, pieces: PieceDirectory | None, file_id: UUID, 
 
 def _read_piece(pieces: PieceDirectory | None, name: str, file_id: UUID, position: int) -> bytes:
     if pieces is None:
-        raise FileDamaged(file_id, position, "is kept in a directory, which JOB_FILES does not name here,")
+        raise PieceMissing(file_id, position, "is kept in a directory, which JOB_FILES does not name here,")
     try:
         return pieces.read(name)
     except FileNotFoundError:
-        raise FileDamaged(file_id, position, "is gone from the directory") from None
+        raise PieceMissing(file_id, position, "is gone from the directory") from None
 
 
-def iterate(database: Database, pieces: PieceDirectory | None, file_id: UUID) -> Iterator[bytes]:
-    """The content in pieces of at most one chunk, as long as it was at the first piece."""
+def iterate(
+    database: Database, pieces: PieceDirectory | None, file_id: UUID, size_bytes: int | None = None
+) -> Iterator[bytes]:
+    """The content in pieces of at most one chunk: so many bytes of it, or as long as it was at the first piece."""
     size, position = read_size(database, file_id), 0
+    size = size if size_bytes is None else size_bytes
     while position < size:
         piece = read_from(database, pieces, file_id, position)[: size - position]
         position += len(piece)

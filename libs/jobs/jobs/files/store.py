@@ -109,9 +109,12 @@ class FileStore:
         """A buffered, seekable stream over the file. Raises FileNotFound."""
         return io.BufferedReader(ChunkReader(database, self.pieces, file_id))
 
-    def read(self, database: Database, file_id: UUID) -> Iterator[bytes]:
-        """The content in pieces, for an answer that is streamed. Raises FileNotFound at the first piece."""
-        return iterate(database, self.pieces, file_id)
+    def read(self, database: Database, file_id: UUID, size_bytes: int | None = None) -> Iterator[bytes]:
+        """The content in pieces, for an answer that is streamed; no more of it than `size_bytes`, if it may still grow.
+
+        Raises FileNotFound at the first piece, and FileDamaged at any.
+        """
+        return iterate(database, self.pieces, file_id, size_bytes)
 
     def find(self, session: Session, job_id: UUID, name: str) -> JobFile | None:
         """The job's file of that name, None where it wrote none."""

@@ -1,6 +1,7 @@
 """The caller's background jobs."""
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -150,8 +151,11 @@ def _all_paths_of(job_id: UUID) -> dict[str, str]:
 
 
 def _send(file: JobFile, content_type: str, name: str) -> Response:
-    """The file in pieces, one in memory at a time."""
-    response = Response(current_job_store().files.read(current_database(), file.id), content_type=content_type)
+    """The file in pieces, one in memory at a time. Raises FileNotFound where it was deleted meanwhile."""
+    pieces = current_job_store().files.read(current_database(), file.id, file.size_bytes)
+    # Read before the answer begins: from then on what is gone or damaged can only break it off.
+    first = next(pieces, b"")
+    response = Response(chain([first], pieces), content_type=content_type)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Content-Length"] = str(file.size_bytes)
     response.headers["Accept-Ranges"] = "none"

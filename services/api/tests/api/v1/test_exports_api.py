@@ -1,6 +1,8 @@
 """Exports over HTTP: asked for, written by a worker, and sent as a file."""
 
+import importlib
 import io
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +11,15 @@ from common.clock import utc_now
 from common.db import Database
 from contacts.exports import CONTACTS_EXPORT, ExportFormat, ExportPayload, ExportResult, file_name
 from contacts.testing import Exporter, Importer
-from jobs.files import FileStore
+from jobs.dispatcher.purging import Purge, Retention
+from jobs.files import FileStore, JobFileChunk
 from jobs.models import Job
 from jobs.states import JobState
 from sqlalchemy import select, update
 
 PATH = "/api/v1/contacts/exports"
 User = Any
+jobs_api = importlib.import_module("api_service.api.v1.jobs")  # the package has a Redprint of that name
 
 
 def write(database: Database, job_id: Any, owner_id: Any, data: bytes, *, name: str, **columns: Any) -> None:
@@ -152,3 +156,50 @@ def test_what_is_exported_can_be_uploaded_as_it_is(user: User, new_user: Any, da
     assert [{k: v for k, v in c.items() if k not in own} for c in mine] == [
         {k: v for k, v in c.items() if k not in own} for c in theirs
     ]
+
+
+@pytest.mark.parametrize("name", ["result", "errors"])
+def test_a_file_deleted_just_before_it_is_sent_is_not_there(
+    user: User, database: Database, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    job = user.post(PATH, json={"format": "csv"}).get_json()
+    finish(database, job, user.id, b"name\r\n")
+    write(database, UUID(job["id"]), user.id, b"name\r\n", name="errors.csv", state=JobState.SUCCEEDED)
+    find = getattr(jobs_api, f"find_{name}")
+
+    def find_and_delete(*args: Any) -> Any:
+        found = find(*args)
+        assert Purge("api", database, Retention(succeeded_days=-1), None).delete_jobs() is False
+        return found
+
+    monkeypatch.setattr(jobs_api, f"find_{name}", find_and_delete)
+    response = user.get(f"/api/v1/jobs/{job['id']}/{name}")
+    assert (response.status_code, response.get_json()["code"]) == (404, "file-not-found")
+
+
+def test_a_file_that_grows_is_sent_as_long_as_its_answer_says(
+    user: User, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = user.post(PATH, json={"format": "csv"}).get_json()
+    grow = partial(write, database, UUID(job["id"]), user.id, name="errors.csv", state=JobState.RUNNING)
+    grow(b"name,line\r\n")
+    find = jobs_api.find_errors
+
+    def find_and_grow(*args: Any) -> Any:
+        found = find(*args)
+        grow(b"x,2\r\n")
+        return found
+
+    monkeypatch.setattr(jobs_api, "find_errors", find_and_grow)
+    response = user.get(f"/api/v1/jobs/{job['id']}/errors")
+    assert (response.content_length, response.data) == (11, b"name,line\r\n")
+
+
+def test_a_damaged_file_is_an_error_and_no_file(user: User, database: Database) -> None:
+    job = user.post(PATH, json={"format": "csv"}).get_json()
+    finish(database, job, user.id, b"name\r\n")
+    with database.write() as session:
+        session.execute(update(JobFileChunk).values(data=b"nane\r\n"))
+        session.commit()
+    response = user.get(f"/api/v1/jobs/{job['id']}/result")
+    assert (response.status_code, response.content_type) == (500, "application/problem+json")
