@@ -43,10 +43,10 @@ def run(
 ) -> ExportResult:
     """Write the contacts into the job's file and return how many; go on where `checkpoint` (what was saved) says.
 
-    A contact is in the file once if it is live from beginning to end, as it was at one moment of that; one that is
-    created, deleted or restored meanwhile may be missing. Each piece of the file commits in one `chunk()` with its
-    checkpoint, so an export ended at any instant and run again has no row twice and none left out. `check` is called
-    before each chunk and raises to stop.
+    A contact is in the file once if it is live from beginning to end, as it was at one moment of that, and never twice;
+    one that is created, deleted or restored meanwhile may be missing. Each piece of the file commits in one `chunk()`
+    with its checkpoint, so an export ended at any instant and run again has no row twice and none left out. `check` is
+    called before each chunk and raises to stop.
     """
     state = Checkpoint.model_validate(checkpoint) if checkpoint else None
     is_at_end = False
