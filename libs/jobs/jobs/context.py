@@ -19,7 +19,7 @@ from jobs.errors import EffectNotDeclared, LeaseLost, UnknownOutcome
 from jobs.files import FileStore
 from jobs.insist import insist
 from jobs.kinds import Declaration, Kind
-from jobs.relay import enqueue_once
+from jobs.relay import STEPS, Relayed, relay_once, step_of
 from jobs.site import Site
 from jobs.states import EffectState
 from jobs.transitions import Lease
@@ -133,6 +133,8 @@ class JobContext:
         """
         if not 0 < len(step) <= effects.MAX_STEP_CHARACTERS:
             raise ValueError(f"the name of a step has 1 to {effects.MAX_STEP_CHARACTERS} characters")
+        if step.startswith(STEPS):
+            raise ValueError(f'the name of a step does not begin with "{STEPS}"')
         if self._kind.effects == "database":
             raise EffectNotDeclared(self._kind.name)
         self.check()
@@ -156,15 +158,19 @@ class JobContext:
     ) -> UUID:
         """Put a job of the same owner into another store, committed there at once, and return its id.
 
-        Called again, by whatever attempt, it finds that job instead of making a second: the key is this job's own id,
-        and `step` where one job relays several. Options are those of `enqueue`. Raises as `check()` does, and
-        UnknownStore.
+        Called again, by whatever attempt, it returns that id instead of making a second job, however long ago that was.
+        `step` is for a job that relays several of one kind. Options are those of `enqueue`. Raises as `check()` does,
+        LeaseLost, UnknownStore, and UnknownOutcome where an attempt a day ago left open whether the job was put there.
         """
         self.check()
+        name = step_of(store, kind, step)
         key = f"{self._site.store}:{self.job_id}" + (f":{step}" if step else "")
-        options = {"owner_id": self.owner_id, "traceparent": self._traceparent} | options
+        owner_id = options.pop("owner_id", self.owner_id)
+        options = {"payload": payload, "traceparent": self._traceparent} | options
         other = self._site.stores.database(store)
-        return enqueue_once(other, kind=kind, payload=payload, idempotency_key=key, **options)
+        job_id = relay_once(self._write, self._lease, name, other, Relayed(kind, owner_id, key, options))
+        self.has_advanced = True
+        return job_id
 
     def _act(self, step: str, act: Callable[[str], str | None], *, is_once: bool) -> str | None:
         try:

@@ -22,15 +22,24 @@ def effect_key(job_id: UUID, step: str) -> str:
     return f"{job_id}:{step}"
 
 
-def begin(session: Session, lease: Lease, step: str) -> JobEffect | None:
-    """Write the intent down; return instead what an earlier attempt left. Raises LeaseLost. Commits nothing."""
+def begin(session: Session, lease: Lease, step: str, external_id: str | None = None) -> JobEffect | None:
+    """Write the intent down; return instead what an earlier attempt left. Raises LeaseLost. Commits nothing.
+
+    `external_id` where it is known what its receiver is going to call it.
+    """
     if not transitions.guard(session, lease):
         raise LeaseLost
     known = session.scalars(select(JobEffect).where(*_of(lease.job_id, step))).one_or_none()
     if known is None:
-        intent = {"job_id": lease.job_id, "step": step, "state": EffectState.INTENT, "intended_at": database_time()}
+        named = {"job_id": lease.job_id, "step": step, "external_id": external_id}
+        intent = {**named, "state": EffectState.INTENT, "intended_at": database_time()}
         session.execute(insert(JobEffect).values(intent))
     return known
+
+
+def get(session: Session, job_id: UUID, step: str) -> JobEffect:
+    """The effect of a step that was begun."""
+    return session.scalars(select(JobEffect).where(*_of(job_id, step))).one()
 
 
 def finish(session: Session, lease: Lease, step: str, external_id: str | None) -> None:

@@ -33,6 +33,7 @@ def enqueue(
     deadline_seconds: float | None = None,
     priority: int = 0,
     max_unfinished: int | None = None,
+    job_id: UUID | None = None,
 ) -> Job:
     """Add a queued job to the session and return it; it is accepted when the caller commits.
 
@@ -43,12 +44,13 @@ def enqueue(
 
     With `max_unfinished` an owner who has that many queued and running jobs gets TooManyJobs. Requests at the same
     moment do not see each other, so there may be as many more as there are requests of one owner at once.
+    `job_id` is for who had to know the id before.
     """
     declared = kind.declaration if isinstance(kind, Kind) else kind
     _check(declared, payload, idempotency_key)
     now = _look(session, owner_id, max_unfinished)
     job = Job(
-        id=new_id(),
+        id=job_id or new_id(),
         owner_id=owner_id,
         kind=declared.name,
         kind_version=declared.version,

@@ -10,10 +10,10 @@ class DispatcherSettings(JobSettings):
     """Durations in seconds."""
 
     dispatcher_redispatch_seconds: float = Field(default=60, gt=0)
-    jobs_keep_succeeded_days: float = Field(default=7, gt=0)
-    jobs_keep_cancelled_days: float = Field(default=7, gt=0)
-    jobs_keep_failed_days: float = Field(default=30, gt=0)
-    jobs_keep_dead_days: float = Field(default=30, gt=0)
+    jobs_keep_succeeded_days: float = Field(default=7, ge=1)
+    jobs_keep_cancelled_days: float = Field(default=7, ge=1)
+    jobs_keep_failed_days: float = Field(default=30, ge=1)
+    jobs_keep_dead_days: float = Field(default=30, ge=1)
 
     @property
     def retention(self) -> Retention:
