@@ -30,11 +30,13 @@ _FINAL = {Outcome.SUCCEEDED, Outcome.FAILED, Outcome.DEAD, Outcome.CANCELLED}
 class Attempt:
     """A claimed job on its way to the end of the attempt."""
 
-    def __init__(self, site: Site, job: ClaimedJob) -> None:
+    def __init__(self, site: Site, job: ClaimedJob, claim_sent_at: float) -> None:
+        """`claim_sent_at` is on the monotonic clock."""
         self._site = site
         self._labels = (site.store, job.kind)
         self._job = job
         self._lease = Lease(job.id, job.fence)
+        self._claim_sent_at = claim_sent_at
         self._started = time.monotonic()
 
     def run(self, registry: Registry) -> Outcome | None:
@@ -57,11 +59,19 @@ class Attempt:
         except DomainError as error:
             log.warning("job_not_understood", reason=str(error))
             return self._end(endings.of_error(error, self._budget()))
-        limits = (kind.declaration.soft_limit, kind.declaration.hard_limit)
-        site = self._site
-        with LeaseKeeper(site.database, self._lease, site.timing, limits, self._end_out_of_time) as keeper:
-            context = JobContext(site, self._job, kind.declaration, lambda: self._check(keeper))
+        with self._lease_keeper(kind) as keeper:
+            context = JobContext(self._site, self._job, kind.declaration, lambda: self._check(keeper))
             return self._end(self._call(kind, payload, context))
+
+    def _lease_keeper(self, kind: Kind) -> LeaseKeeper:
+        return LeaseKeeper(
+            self._site.database,
+            self._lease,
+            self._site.timing,
+            (kind.declaration.soft_limit, kind.declaration.hard_limit),
+            self._end_out_of_time,
+            claim_sent_at=self._claim_sent_at,
+        )
 
     def _check(self, keeper: LeaseKeeper) -> None:
         keeper.check()

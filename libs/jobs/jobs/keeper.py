@@ -2,7 +2,6 @@
 
 import math
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from common.db.sessions import WriteSession
 from jobs import transitions
 from jobs.errors import DeadlineExceeded, JobCancelled, LeaseLost, TimeLimitExceeded
 from jobs.transitions import Lease, Notice
+from jobs.watch import current_watch
 
 log = structlog.get_logger(__name__)
 
@@ -34,10 +34,11 @@ class Timing:
 
 
 class LeaseKeeper:
-    """A thread that renews the lease by its own connection, and enforces the time limits of the kind.
+    """Renews the lease by a connection of its own, and enforces the time limits of the kind, beside the handler.
 
-    `on_hard_limit` runs in the thread when the hard limit is reached; the process ends after it. Use as a context
-    manager around the run.
+    The lease is counted from `claim_sent_at` (monotonic): the database may have given it at once and answered late.
+    `on_hard_limit` runs in the watch's thread when the hard limit is reached; the process ends after it. Use as a
+    context manager around the run.
     """
 
     def __init__(
@@ -47,28 +48,28 @@ class LeaseKeeper:
         timing: Timing,
         limits: tuple[float, float],
         on_hard_limit: Callable[[], object],
+        *,
+        claim_sent_at: float,
     ) -> None:
         soft, hard = limits
+        started_at = time.monotonic()
         self._database = database
         self._lease = lease
         self._timing = timing
         self._on_hard_limit = on_hard_limit
-        self._renewed_at = started_at = time.monotonic()
+        self._renewed_at = claim_sent_at
         self._soft_limit_at = started_at + soft
         self._hard_limit_at = started_at + hard
-        self._next_beat_at = started_at + timing.heartbeat_seconds
+        self._next_beat_at = claim_sent_at + timing.heartbeat_seconds
         self._notice: Notice | None = Notice(cancel_requested=False, deadline_passed=False)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"lease-{lease.job_id}", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        current_watch().add(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._stop.set()
         # Not for long: a renewal that hangs on the database meets a row it may no longer change.
-        self._thread.join(timeout=RETRY_SECONDS)
+        current_watch().remove(self, RETRY_SECONDS)
 
     @property
     def is_safe(self) -> bool:
@@ -88,21 +89,21 @@ class LeaseKeeper:
         if time.monotonic() >= self._soft_limit_at:
             raise TimeLimitExceeded
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._pause_seconds()):
-            if time.monotonic() >= self._hard_limit_at:
-                self._end_process()
-            if time.monotonic() >= self._next_beat_at:
-                self._beat()
+    @property
+    def due_at(self) -> float:
+        return min(self._next_beat_at, self._hard_limit_at)
 
-    def _pause_seconds(self) -> float:
-        return max(0.0, min(self._next_beat_at, self._hard_limit_at) - time.monotonic())
+    def look_after(self) -> None:
+        if time.monotonic() >= self._hard_limit_at:
+            self._end_process()
+        if time.monotonic() >= self._next_beat_at:
+            self._beat()
 
     def _beat(self) -> None:
         sent_at = time.monotonic()
         try:
             self._notice = run_write(self._database, self._renew)
-        except Exception as error:  # whatever it is: without this thread the hard limit would not hold
+        except Exception as error:  # whatever it is: without the watch the hard limit would not hold
             log.warning("lease_renewal_failed", job_id=str(self._lease.job_id), error=type(error).__name__)
             self._next_beat_at = time.monotonic() + min(RETRY_SECONDS, self._timing.heartbeat_seconds)
             return

@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -55,7 +56,7 @@ class Runner:
         with structlog.contextvars.bound_contextvars(store=store, job_id=str(job_id)):
             try:
                 database = self.stores.database(store)
-                job = self._claim(database, job_id)
+                claimed = self._claim(database, job_id)
             except UnknownStore as error:
                 log.error("job_not_claimed", reason=str(error))
                 return None
@@ -63,19 +64,24 @@ class Runner:
                 # Whether or not the claim was written, the dispatcher finds the row and sends another message.
                 log.error("job_not_claimed", reason=reason_of(error))
                 return None
-            if job is None:
+            if claimed is None:
                 metrics.claim_skipped.labels(store).inc()
                 return None
+            job, sent_at = claimed
             with structlog.contextvars.bound_contextvars(**_trace_of(job)):
-                return Attempt(self._site(store, database), job).run(self.registry)
+                return Attempt(self._site(store, database), job, sent_at).run(self.registry)
 
     def _site(self, store: str, database: Database) -> Site:
         return Site(store, database, self.stores, self.files(store), self.timing, self.is_stopping)
 
-    def _claim(self, database: Database, job_id: UUID) -> ClaimedJob | None:
-        def claim() -> ClaimedJob | None:
+    def _claim(self, database: Database, job_id: UUID) -> tuple[ClaimedJob, float] | None:
+        """The job, and when (monotonic) the claim was sent that got it; the lease is no younger than that."""
+
+        def claim() -> tuple[ClaimedJob, float] | None:
+            sent_at = time.monotonic()
             with database.statements() as session:
-                return transitions.claim(session, job_id, self.worker, self.timing.lease_seconds)
+                job = transitions.claim(session, job_id, self.worker, self.timing.lease_seconds)
+            return None if job is None else (job, sent_at)
 
         return insist(claim, seconds=self.timing.lease_seconds)
 
