@@ -22,6 +22,7 @@ from contacts.exports import CONTACTS_EXPORT, ExportFormat, ExportPayload, Expor
 from jobs.dispatcher.purging import Purge, Retention
 from jobs.enqueue import enqueue
 from jobs.files import CHUNK_BYTES, FileStore, JobFileChunk
+from jobs.models import Job
 from jobs.states import JobState
 from sqlalchemy import update
 
@@ -48,10 +49,10 @@ def finished_export(database: Database, owner_id: UUID) -> UUID:
     with database.write() as session:
         payload = ExportPayload(format=ExportFormat.CSV)
         job = enqueue(session, owner_id=owner_id, kind=CONTACTS_EXPORT, payload=payload)
-        session.flush()
         FileStore().append(session, job.id, file_name(ExportFormat.CSV), DATA, owner_id=owner_id)
-        job.result = ExportResult(format=ExportFormat.CSV, rows=1, bytes=len(DATA)).model_dump(mode="json")
-        job.state, job.finished_at = JobState.SUCCEEDED, utc_now()
+        result = ExportResult(format=ExportFormat.CSV, rows=1, bytes=len(DATA)).model_dump(mode="json")
+        done = {"state": JobState.SUCCEEDED, "result": result, "finished_at": utc_now()}
+        session.execute(update(Job).where(Job.id == job.id).values(done))
         session.commit()
         return job.id
 
