@@ -1,15 +1,16 @@
-"""Accepting a job: the row and nothing else, in the transaction of the business rows it belongs to."""
+"""Accepting a job: one INSERT and nothing else, in the transaction of the business rows it belongs to."""
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 from common.ids import new_id
 from pydantic import BaseModel
-from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import CursorResult, Double, Insert, Table, Text, bindparam, func, insert, or_, select
 from sqlalchemy.orm import Session
 
-from jobs.database_time import database_time
+from jobs.database_time import database_time, read_reported_time, reported_time
 from jobs.errors import IdempotencyKeyRequired, PayloadTooLarge, TooManyJobs
 from jobs.kinds import Declaration, Kind
 from jobs.models.job import Job
@@ -18,6 +19,15 @@ from jobs.states import JobState
 MAX_PAYLOAD_BYTES = 64 * 1024
 RETRY_AFTER_SECONDS = 60.0
 """When an owner with too many jobs may try again: some of them may have ended by then."""
+
+
+@dataclass(frozen=True)
+class AcceptedJob:
+    """A job that is queued as soon as the caller commits, as far as it is not what the caller said it is."""
+
+    id: UUID
+    kind: str
+    created_at: datetime
 
 
 def enqueue(
@@ -34,13 +44,13 @@ def enqueue(
     priority: int = 0,
     max_unfinished: int | None = None,
     job_id: UUID | None = None,
-) -> Job:
-    """Add a queued job to the session and return it; it is accepted when the caller commits.
+) -> AcceptedJob:
+    """Write a queued job at once and return it; it is accepted when the caller commits.
 
     The job starts no earlier than `delay_seconds` from now and fails when it is not done `deadline_seconds` from now.
     Among jobs due at once a higher `priority` is handed out first. Raises PayloadTooLarge over 64 KiB of JSON,
     IdempotencyKeyRequired for a kind with effects outside the database and no key, TypeError for a payload of another
-    shape. A second job with the same owner, kind and `idempotency_key` raises IntegrityError at the flush.
+    shape. A second job with the same owner, kind and `idempotency_key` raises IntegrityError here, not at the commit.
 
     With `max_unfinished` an owner who has that many queued and running jobs gets TooManyJobs. Requests at the same
     moment do not see each other, so there may be as many more as there are requests of one owner at once.
@@ -48,25 +58,27 @@ def enqueue(
     """
     declared = kind.declaration if isinstance(kind, Kind) else kind
     _check(declared, payload, idempotency_key)
-    now = _look(session, owner_id, max_unfinished)
-    job = Job(
-        id=job_id or new_id(),
-        owner_id=owner_id,
-        kind=declared.name,
-        kind_version=declared.version,
-        queue=declared.queue,
-        max_attempts=declared.max_attempts,
-        payload=_stored(payload),
-        idempotency_key=idempotency_key,
-        request_hash=request_hash,
-        traceparent=traceparent,
-        priority=priority,
-        run_after=now + timedelta(seconds=delay_seconds),
-        deadline_at=None if deadline_seconds is None else now + timedelta(seconds=deadline_seconds),
-        created_at=now,
-    )
-    session.add(job)
-    return job
+    job_id = job_id or new_id()
+    values = {
+        "id": job_id,
+        "owner_id": owner_id,
+        "kind": declared.name,
+        "kind_version": declared.version,
+        "queue": declared.queue,
+        "max_attempts": declared.max_attempts,
+        "payload": _stored(payload),
+        "idempotency_key": idempotency_key,
+        "request_hash": request_hash,
+        "traceparent": traceparent,
+        "priority": priority,
+        "delay_seconds": delay_seconds,
+        "deadline_seconds": deadline_seconds,
+        "max_unfinished": max_unfinished,
+    }
+    created_at = _insert(session, values)
+    if created_at is None:
+        raise TooManyJobs(cast("int", max_unfinished), RETRY_AFTER_SECONDS)
+    return AcceptedJob(job_id, declared.name, created_at)
 
 
 def _check(declared: Declaration, payload: BaseModel, idempotency_key: str | None) -> None:
@@ -76,31 +88,56 @@ def _check(declared: Declaration, payload: BaseModel, idempotency_key: str | Non
         raise IdempotencyKeyRequired(declared.name)
 
 
-# Made once, of columns instead of the model, as each job that is accepted asks one of them.
-_row = cast("Table", Job.__table__).c
-_NOW = select(database_time())
-_UNFINISHED = (
-    select(_row.id)
-    .where(_row.state.in_([JobState.QUEUED, JobState.RUNNING]), _row.owner_id == bindparam("owner_id"))
-    .limit(bindparam("at_most"))
-    .subquery()
-)
-_NOW_AND_UNFINISHED = select(database_time(), select(func.count()).select_from(_UNFINISHED).scalar_subquery())
-
-
-def _look(session: Session, owner_id: UUID, max_unfinished: int | None) -> datetime:
-    """The database's time; raises TooManyJobs. One round trip, which reads no more of the index than it has to."""
-    if max_unfinished is None:
-        return session.scalars(_NOW).one()
-    now: datetime
-    now, count = session.execute(_NOW_AND_UNFINISHED, {"owner_id": owner_id, "at_most": max_unfinished}).one()
-    if count >= max_unfinished:
-        raise TooManyJobs(max_unfinished, RETRY_AFTER_SECONDS)
-    return now
-
-
-def _stored(payload: BaseModel) -> dict[str, Any]:
-    size = len(payload.model_dump_json().encode())
+def _stored(payload: BaseModel) -> str:
+    text = payload.model_dump_json()
+    size = len(text.encode())
     if size > MAX_PAYLOAD_BYTES:
         raise PayloadTooLarge(f"The job's payload has {size} bytes; at most {MAX_PAYLOAD_BYTES} are allowed.")
-    return payload.model_dump(mode="json")
+    return text
+
+
+def _insert(session: Session, values: dict[str, Any]) -> datetime | None:
+    """Write the row and return when that was by the database's clock; None where its owner has too many jobs."""
+    statement = _INSERTS[session.get_bind().dialect.name]
+    return read_reported_time(cast("CursorResult[Any]", session.execute(statement, values)))
+
+
+# Made once, of columns instead of the model: made for each job, it would take longer than the database does. The limit
+# is part of the statement, and so is the clock, because asking for them first would be a round trip of its own.
+_jobs = cast("Table", Job.__table__)
+_row = _jobs.c
+_owner = bindparam("owner_id", type_=_row.owner_id.type)
+_limit = bindparam("max_unfinished", type_=_row.priority.type)
+_unfinished = (
+    select(func.count())
+    .select_from(_jobs)
+    # Left alone, MySQL reads the owner's whole list, or every waiting job there is: both may be a million rows.
+    .prefix_with("/*+ INDEX(jobs ix_jobs_state_owner_id) */", dialect="mysql")
+    .where(or_(_row.state == JobState.QUEUED, _row.state == JobState.RUNNING), _row.owner_id == _owner)
+    .correlate(None)
+    .scalar_subquery()
+)
+_AS_GIVEN = (
+    "id",
+    "kind",
+    "kind_version",
+    "queue",
+    "max_attempts",
+    "idempotency_key",
+    "request_hash",
+    "traceparent",
+    "priority",
+)
+_VALUES = {name: bindparam(name, type_=_row[name].type) for name in _AS_GIVEN} | {
+    "owner_id": _owner,
+    "payload": bindparam("payload", type_=Text()),  # JSON already
+    "run_after": database_time(bindparam("delay_seconds", type_=Double())),
+    "deadline_at": database_time(bindparam("deadline_seconds", type_=Double())),
+    "created_at": reported_time(),
+}
+# READ COMMITTED lets MySQL read the others' rows for this without locking them. What is not named gets the defaults of
+# the model.
+_INSERT = insert(_jobs).from_select(
+    list(_VALUES), select(*_VALUES.values()).where(or_(_limit.is_(None), _unfinished < _limit))
+)
+_INSERTS: dict[str, Insert] = {"mysql": _INSERT, "sqlite": _INSERT.returning(_row.created_at)}

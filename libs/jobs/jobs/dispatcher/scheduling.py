@@ -93,15 +93,13 @@ def _write_runs(session: WriteSession, schedule: Schedule, due: list[datetime], 
 
 
 def _make_job(session: WriteSession, schedule: Schedule, time: datetime) -> UUID:
-    job = enqueue(
+    return enqueue(
         session,
         owner_id=schedule.owner_id,
         kind=schedule.kind,
         payload=schedule.payload_at(time),
         idempotency_key=f"{_prefix(schedule)}{time.isoformat()}",
-    )
-    session.flush()
-    return job.id
+    ).id
 
 
 def _write_run(session: WriteSession, schedule: Schedule, time: datetime, job_id: UUID | None) -> None:

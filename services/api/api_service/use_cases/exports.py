@@ -3,8 +3,7 @@
 from uuid import UUID
 
 from contacts.exports import CONTACTS_EXPORT, ExportPayload
-from jobs.enqueue import enqueue
-from jobs.models import Job
+from jobs.enqueue import AcceptedJob, enqueue
 from sqlalchemy.orm import Session
 
 from api_service.job_store import JobStore
@@ -12,7 +11,7 @@ from api_service.job_store import JobStore
 
 def start_export(
     session: Session, store: JobStore, *, owner_id: UUID, payload: ExportPayload, traceparent: str | None = None
-) -> Job:
+) -> AcceptedJob:
     """Queue the job that writes the file, commit, and return the job. Raises TooManyJobs."""
     job = enqueue(
         session,

@@ -5,8 +5,7 @@ from uuid import UUID
 
 from common.ids import new_id
 from contacts.imports import CONTACTS_IMPORT, HEAD_BYTES, ImportPayload, OnConflict, read_head, read_plan
-from jobs.enqueue import enqueue
-from jobs.models import Job
+from jobs.enqueue import AcceptedJob, enqueue
 from sqlalchemy.orm import Session
 
 from api_service.job_store import JobStore
@@ -30,7 +29,7 @@ def start_import(
     on_conflict: OnConflict,
     max_bytes: int,
     traceparent: str | None = None,
-) -> Job:
+) -> AcceptedJob:
     """Store the file, queue the job that imports it, commit both at once, and return the job.
 
     Raises FileTooLarge for more than `max_bytes`, and TooManyJobs.

@@ -12,8 +12,10 @@ from common.redprint import Redprint
 from common.web.lifecycle import is_stopping
 from common.web.sessions import current_database, read_session
 from flask import Flask, Response, current_app, request, url_for
+from jobs.enqueue import AcceptedJob
 from jobs.files import JobFile
 from jobs.models import Job
+from jobs.states import JobState
 from jobs.use_cases import jobs as use_cases
 from sqlalchemy.orm import Session
 
@@ -109,9 +111,23 @@ def view_job(job: Job, result_so_far: dict[str, Any] | None = None, path_of: Pat
     )
 
 
-def answer_accepted(job: Job) -> tuple[JobView, int, dict[str, str]]:
-    """What a request gets that made a job: the job, and where to ask for it."""
-    view = view_job(job)
+def answer_accepted(job: AcceptedJob) -> tuple[JobView, int, dict[str, str]]:
+    """What a request gets that made a job: the job as it begins, and where to ask for it."""
+    path_of = _paths_of(job.id)
+    view = JobView(
+        id=job.id,
+        kind=job.kind,
+        state=JobState.QUEUED,
+        progress=None,
+        attempts=0,
+        result=None,
+        error=None,
+        links={name: path_of(name) for name in ("self", "events", "cancel")},
+        cancel_requested_at=None,
+        created_at=job.created_at,
+        started_at=None,
+        finished_at=None,
+    )
     return view, 202, {"Location": view.links["self"]}
 
 

@@ -29,10 +29,11 @@ def add_job(database: Database) -> Callable[..., Job]:
         payload = ImportPayload(file_id=new_id(), mapping={}, on_conflict=OnConflict.SKIP, max_bytes=1)
         with database.write() as session:
             job = enqueue(session, owner_id=owner_id, kind=CONTACTS_IMPORT, payload=payload)
+            row = session.get_one(Job, job.id)
             for name, value in columns.items():
-                setattr(job, name, value)
+                setattr(row, name, value)
             session.commit()
-        return job
+        return row
 
     return add
 
