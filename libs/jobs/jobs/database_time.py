@@ -36,7 +36,7 @@ def _sqlite(element: database_time, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 class reported_time(FunctionElement[datetime]):  # noqa: N801 - reads as a function in SQL expressions
-    """Now, as `database_time()`, for a column of an INSERT of one row; `read_reported_time` tells which moment that was.
+    """Now, as `database_time()`, for a column of an INSERT of one row; `read_reported_time` tells when that was.
 
     SQLite returns it by RETURNING, which has to be added to the statement. MySQL has no such thing, but sends the value
     of LAST_INSERT_ID(n) back with the answer to the statement (documented for mysql_insert_id() of its C API): here n
