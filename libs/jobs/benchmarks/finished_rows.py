@@ -23,6 +23,7 @@ from jobs.testing import StoreHarness
 from jobs.transitions import Lease
 from jobs.use_cases import list_jobs
 from sqlalchemy import insert, text
+from sqlalchemy.orm import Session
 from stack import scratch_store
 
 FIRST = 1000
@@ -85,11 +86,21 @@ def _operations(database: Database) -> dict[str, Callable[[], object]]:
     }
 
 
-def fill(database: Database, rows: int, *, age: timedelta = timedelta()) -> int:
+def _succeed(session: Session, lease: Lease) -> bool:
+    return transitions.succeed(session, lease, {"sum": 1})
+
+
+def fill(
+    database: Database,
+    rows: int,
+    *,
+    age: timedelta = timedelta(),
+    end: Callable[[Session, Lease], bool] = _succeed,
+) -> int:
     """Jobs of many owners that ended `age` ago; made by doubling, which the server does by itself."""
     store = StoreHarness(database)
     done = store.start()
-    store.transition(transitions.succeed, done, {"sum": 1})
+    store.transition(end, done)
     job = store.job(done.job_id)
     row = {column.name: getattr(job, column.name) for column in Job.__table__.columns}
     row["finished_at"] -= age

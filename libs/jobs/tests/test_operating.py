@@ -1,4 +1,4 @@
-"""What an operator does: running dead jobs again, one or many, and cancelling anybody's."""
+"""What an operator does: running a dead job again, and cancelling anybody's."""
 
 from typing import Any
 
@@ -68,43 +68,6 @@ def test_a_job_that_is_not_there_is_neither_redriven_nor_cancelled(store: StoreH
         redrive(store, new_id())
     with store.database.write() as session, pytest.raises(JobNotFound):
         operating.cancel_any_job(session, new_id(), by="ann")
-
-
-def test_many_become_due_one_after_the_other(store: StoreHarness) -> None:
-    jobs = [dead(store) for _ in range(5)]
-    failed = store.start(kind="letters")
-    store.transition(transitions.fail, failed, ERROR)
-    assert operating.redrive_jobs(store.database, by="ann", per_second=2) == 5
-    rows = [store.job(job_id) for job_id in jobs]
-    assert [job.state for job in rows] == [JobState.QUEUED] * 5
-    gaps = [(job.run_after - rows[0].run_after).total_seconds() for job in rows]
-    assert gaps == pytest.approx([0, 0.5, 1, 1.5, 2], abs=0.3)
-    assert store.job(failed.job_id).state is JobState.FAILED
-
-
-def test_many_are_chosen_by_kind_state_and_error_and_limited(store: StoreHarness) -> None:
-    for kind in ("numbers", "letters"):
-        for _ in range(3):
-            dead(store, kind=kind)
-    again = operating.redrive_jobs
-    assert again(store.database, by="ann", state=JobState.FAILED) == 0
-    assert again(store.database, by="ann", error_code="worker-crashed") == 0
-    assert again(store.database, by="ann", kind="letters", limit=2) == 2
-    assert again(store.database, by="ann", kind="letters", error_code="handler-error") == 1
-    assert again(store.database, by="ann", kind="letters") == 0
-
-
-def test_many_leave_out_those_with_an_unknown_outcome(store: StoreHarness) -> None:
-    lease = store.start()
-    store.transition(transitions.fail, lease, {"code": "unknown-outcome", "message": "?"})
-    assert operating.redrive_jobs(store.database, by="ann", state=JobState.FAILED) == 0
-
-
-def test_more_than_a_batch_is_redriven(store: StoreHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operating, "REDRIVE_BATCH", 2)
-    for _ in range(5):
-        dead(store)
-    assert operating.redrive_jobs(store.database, by="ann", per_second=1000) == 5
 
 
 def test_an_operator_cancels_anybody_s_job(store: StoreHarness) -> None:

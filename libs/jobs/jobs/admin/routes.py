@@ -12,7 +12,8 @@ from common.web.sessions import current_database, read_session
 from jobs.admin.places import encode_place
 from jobs.admin.views import AdminJobDetails, AdminJobsQuery, AdminJobView, Redrive, RedriveMany, RedrivenMany
 from jobs.states import JobState
-from jobs.use_cases import inspecting, operating
+from jobs.use_cases import inspecting, operating, redriving
+from jobs.use_cases.redriving import Chosen
 
 
 def make_admin_jobs(access: Access) -> Redprint:
@@ -43,14 +44,9 @@ def make_admin_jobs(access: Access) -> Redprint:
     @admin_jobs.post("/redrive", access=access, body=RedriveMany, response=RedrivenMany, status=202)
     def redrive_jobs(body: RedriveMany) -> RedrivenMany:
         """Run many failed or dead jobs again, the longest ended first; those with an unknown outcome are left out."""
-        redriven = operating.redrive_jobs(
-            current_database(),
-            by=_operator(),
-            kind=body.kind,
-            state=JobState(body.state),
-            error_code=body.error_code,
-            per_second=body.per_second,
-            limit=body.limit,
+        chosen = Chosen(JobState(body.state), body.kind, body.error_code)
+        redriven = redriving.redrive_jobs(
+            current_database(), chosen, by=_operator(), per_second=body.per_second, limit=body.limit
         )
         return RedrivenMany(redriven=redriven)
 

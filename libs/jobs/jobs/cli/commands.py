@@ -14,7 +14,7 @@ from jobs.cli.store import ChosenStore
 from jobs.cli.watching import watch_store
 from jobs.models import Job
 from jobs.states import JobState
-from jobs.use_cases import counting, inspecting, operating
+from jobs.use_cases import counting, inspecting, operating, redriving
 from jobs.use_cases.inspecting import Wanted
 
 _PAGE = 100
@@ -198,13 +198,12 @@ def _redrive_all(
     yes: bool,
     by: str,
 ) -> None:
-    chosen: dict[str, Any] = {"state": JobState(state), "kind": kind, "error_code": error_code}
-    with database.read() as session:
-        count = operating.count_redrivable(session, **chosen)
+    chosen = redriving.Chosen(JobState(state), kind, error_code)
+    count = redriving.count_redrivable(database, chosen)
     some = f"{count} {state} jobs" if count <= limit else f"{limit} of {count} {state} jobs"
     if count and not yes:
         click.confirm(f"Run {some} again, {per_second:g} a second?", abort=True)
-    done = operating.redrive_jobs(database, by=by, per_second=per_second, limit=limit, **chosen) if count else 0
+    done = redriving.redrive_jobs(database, chosen, by=by, per_second=per_second, limit=limit) if count else 0
     seconds = max(0, done - 1) / per_second
     click.echo(f"queued {done} of {some}" + (f"; the last is due in {texts.duration(seconds)}" if seconds > 1 else ""))
 
