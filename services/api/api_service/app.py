@@ -8,11 +8,10 @@ from common.web import app as web
 from common.web.lifecycle import on_worker_start, on_worker_stop
 from flask import Flask
 
-from api_service import job_store
+from api_service import job_store, long_answers
 from api_service.api import v1
 from api_service.config import APISettings
 from api_service.errors import PROBLEMS
-from api_service.job_events import EXTENSION, StreamSlots
 from api_service.lingering import LingeringMiddleware
 
 AUDIENCES = frozenset({"api"})
@@ -48,7 +47,7 @@ def create_app(
         checks=checks,
     )
     app.extensions[job_store.EXTENSION] = job_store.JobStore.of(settings)
-    app.extensions[EXTENSION] = StreamSlots(settings.web_threads // 2)
+    app.extensions[long_answers.EXTENSION] = long_answers.LongAnswers(settings.web_threads)
     app.wsgi_app = LingeringMiddleware(app.wsgi_app, max_bytes=2 * settings.import_max_bytes)  # type: ignore[method-assign] # Flask documents it so
     on_worker_start(app, database.warm)
     on_worker_stop(app, database.dispose)

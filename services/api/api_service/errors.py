@@ -44,7 +44,13 @@ class ResultNotFound(DomainError):
 
 
 class TooManyStreams(DomainError):
-    """Half of this process's threads send events already: the others are for requests that end at once."""
+    """Half of this process's threads send events already, or all but one something that lasts."""
+
+    retry_after_seconds = 5
+
+
+class TooManyDownloads(DomainError):
+    """All of this process's threads but one are busy with clients that take their time."""
 
     retry_after_seconds = 5
 
@@ -64,6 +70,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     ErrorsNotFound: Problem(404, "errors-not-found", "No rejected rows"),
     ResultNotFound: Problem(404, "result-not-found", "No result"),
     TooManyStreams: Problem(503, "too-many-streams", "Too many streams"),
+    TooManyDownloads: Problem(503, "too-many-downloads", "Too many downloads"),
     NotMultipart: Problem(415, "unsupported-media-type", "Unsupported Media Type"),
     MalformedMultipart: Problem(400, "malformed-multipart", "Malformed multipart"),
     ImportTooLarge: _refusal(ImportTooLarge, "Import too large", status=413),

@@ -19,8 +19,9 @@ from jobs.states import JobState
 from jobs.use_cases import jobs as use_cases
 from sqlalchemy.orm import Session
 
-from api_service.job_events import EXTENSION, StreamSlots, event_id, stream_events
+from api_service.job_events import event_id, stream_events
 from api_service.job_store import current_job_store
+from api_service.long_answers import current_long_answers
 from api_service.use_cases.jobs import find_errors, find_result, has_result_file, results_so_far
 from api_service.views.jobs import JobErrorView, JobView, ProgressView
 
@@ -66,8 +67,7 @@ def show_events(job_id: UUID) -> Response:
             return _read_job(session, owner_id, job_id, paths.__getitem__)
 
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - Flask documents it so
-    slots: StreamSlots = app.extensions[EXTENSION]
-    give_back = slots.take()
+    give_back = current_long_answers().take_stream()
     response = Response(stream_events(read, lambda: is_stopping(app)), content_type="text/event-stream")
     response.headers["X-Accel-Buffering"] = "no"  # nginx would collect the events first
     response.call_on_close(give_back)
@@ -167,11 +167,13 @@ def _all_paths_of(job_id: UUID) -> dict[str, str]:
 
 
 def _send(file: JobFile, content_type: str, name: str) -> Response:
-    """The file in pieces, one in memory at a time. Raises FileNotFound where it was deleted meanwhile."""
+    """The file, one piece in memory at a time. Raises FileNotFound where it was deleted meanwhile; TooManyDownloads."""
     pieces = current_job_store().files.read(current_database(), file.id, file.size_bytes)
     # Read before the answer begins: from then on what is gone or damaged can only break it off.
     first = next(pieces, b"")
+    give_back = current_long_answers().take_download()
     response = Response(chain([first], pieces), content_type=content_type)
+    response.call_on_close(give_back)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Content-Length"] = str(file.size_bytes)
     response.headers["Accept-Ranges"] = "none"

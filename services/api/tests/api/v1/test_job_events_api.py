@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from api_service import job_events
-from api_service.job_events import EXTENSION, StreamSlots
+from api_service.long_answers import EXTENSION, LongAnswers
 from common.db import Database
 from common.ids import new_id
 from common.web.lifecycle import stop_worker
@@ -152,11 +152,11 @@ def test_half_of_the_threads_stream_and_the_next_client_is_told_to_come_later(
     for stream in again:
         stream.close()
     assert user.open("HEAD", place, buffered=True).status_code == 200
-    assert app.extensions[EXTENSION]._taken == 0
+    assert app.extensions[EXTENSION]._all == 0
 
 
 def test_a_process_of_one_thread_streams_nothing(user: User, job_id: str, app: Flask) -> None:
-    app.extensions[EXTENSION] = StreamSlots(1 // 2)
+    app.extensions[EXTENSION] = LongAnswers(1)
     assert user.get(f"/api/v1/jobs/{job_id}/events").status_code == 503
 
 
