@@ -115,7 +115,6 @@ def _put(other: Database, intent: _Intent, relayed: Relayed, withdraw: Callable[
                 idempotency_key=relayed.idempotency_key,
                 **relayed.options,
             )
-            session.flush()
             if job.created_at > intent.intended_at + KEY_STANDS:
                 raise UnknownOutcome(intent.step)
             sent = True
