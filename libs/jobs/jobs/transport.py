@@ -37,10 +37,25 @@ class HintQoS(redis.QoS):
             log.info("messages_not_given_back", reason=f"{type(error).__name__}: {error}")
 
     def count_held(self, queues: Sequence[str]) -> int:
-        """How many messages of these queues are taken and not acknowledged: their jobs run, or are about to."""
+        """How many messages of these queues are taken and not acknowledged: their jobs run, or are about to.
+
+        A job that outlived the connection its message came by counts too: the next channel knows none of those.
+        """
         # Those already acknowledged are taken out when the next message comes; that is too late here.
-        held = [message for tag, message in list((self._delivered or {}).items()) if tag not in (self._dirty or ())]
-        return sum(message.delivery_info["routing_key"] in queues for message in held)
+        held = {
+            str(tag): message.delivery_info["routing_key"]
+            for tag, message in list((self._delivered or {}).items())
+            if tag not in (self._dirty or ())
+        }
+        return sum(queue in queues for queue in (held | _queues_of_running_jobs()).values())
+
+
+def _queues_of_running_jobs() -> dict[str, str]:
+    """Where the messages came from whose jobs this worker's processes run, by the tag of the message."""
+    from celery.worker.state import active_requests  # noqa: PLC0415 - loads what only a worker needs
+
+    running = tuple(active_requests)
+    return {str(request.message.delivery_tag): request.delivery_info["routing_key"] for request in running}
 
 
 class HintChannel(redis.Channel):
