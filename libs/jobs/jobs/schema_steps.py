@@ -57,6 +57,7 @@ def add_effects_and_schedules() -> None:
     resumable.add_column("jobs", sa.Column("redrive_count", sa.Integer, nullable=False, server_default=sa.text("0")))
     resumable.add_column("jobs", sa.Column("redriven_at", UTCDateTime))
     resumable.add_column("jobs", sa.Column("redriven_by", sa.String(120)))
+    resumable.add_column("jobs", sa.Column("cancel_requested_by", sa.String(120)))
     resumable.create_index("ix_jobs_state_owner_id", "jobs", ["state", "owner_id"])
     resumable.create_index(_BY_LEASE, "jobs", ["state", "lease_until", "kind", "queue", "run_after", "deadline_at"])
     resumable.create_index(_BY_MARK, "jobs", ["state", "dispatched_at", "run_after", "queue"])
@@ -88,6 +89,7 @@ _BY_MARK = "ix_jobs_state_dispatched_at_run_after_queue"
 _ADDED = (
     ("job_file_chunks", "piece"),
     ("job_file_chunks", "sha256"),
+    ("jobs", "cancel_requested_by"),
     ("jobs", "redriven_by"),
     ("jobs", "redriven_at"),
     ("jobs", "redrive_count"),

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from jobs.attempt_records import record_attempt
@@ -147,16 +147,23 @@ def expire(session: Session, lease: Lease) -> JobState | None:
     return None
 
 
-def cancel_queued(session: Session, job_id: UUID) -> bool:
+def cancel_queued(session: Session, job_id: UUID, by: str | None = None) -> bool:
+    """End a job that waits; `by` names the operator who did it, None is its owner."""
     now = database_time()
-    values = {"state": JobState.CANCELLED, "cancel_requested_at": now, "finished_at": now}
+    values = {"state": JobState.CANCELLED, "cancel_requested_at": now, "cancel_requested_by": by, "finished_at": now}
     return _happened(session, update(Job).where(Job.id == job_id, Job.state == JobState.QUEUED).values(values))
 
 
-def request_cancel(session: Session, job_id: UUID) -> bool:
-    asked = func.coalesce(Job.cancel_requested_at, database_time())
-    running = (Job.id == job_id, Job.state == JobState.RUNNING)
-    return _happened(session, update(Job).where(*running).values(cancel_requested_at=asked))
+def request_cancel(session: Session, job_id: UUID, by: str | None = None) -> bool:
+    """Ask a running job to stop; when and by whom it was asked first is what stays. `by` as above."""
+    was_asked = Job.cancel_requested_at.is_not(None)
+    asked = update(Job).where(Job.id == job_id, Job.state == JobState.RUNNING)
+    # In this order: to MySQL a column has its new value in what is set after it.
+    asked = asked.ordered_values(
+        (Job.cancel_requested_by, case((was_asked, Job.cancel_requested_by), else_=by)),
+        (Job.cancel_requested_at, func.coalesce(Job.cancel_requested_at, database_time())),
+    )
+    return _happened(session, asked)
 
 
 def fail_overdue(session: Session, job_id: UUID) -> bool:
@@ -175,7 +182,8 @@ def redrive(session: Session, job_id: UUID, by: str, delay_seconds: float = 0, *
     """
     ended = Job.id == job_id, Job.state.in_([JobState.FAILED, JobState.DEAD])
     known = () if even_unknown else (outcome_is_known(),)
-    fresh = {"attempt": 0, "crash_count": 0, "dispatched_at": None, "deadline_at": None, "cancel_requested_at": None}
+    fresh = {"attempt": 0, "crash_count": 0, "dispatched_at": None, "deadline_at": None}
+    fresh |= {"cancel_requested_at": None, "cancel_requested_by": None}
     queued = {"state": JobState.QUEUED, "run_after": database_time(delay_seconds), "finished_at": None}
     record = {"redrive_count": Job.redrive_count + 1, "redriven_at": database_time(), "redriven_by": by}
     return _happened(session, update(Job).where(*ended, *known).values(fresh | queued | record))

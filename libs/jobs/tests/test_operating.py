@@ -9,7 +9,7 @@ from jobs.errors import JobNotFound, JobNotRedrivable
 from jobs.models import Job
 from jobs.states import JobState
 from jobs.testing import StoreHarness
-from jobs.use_cases import operating
+from jobs.use_cases import cancel_job, operating
 
 ERROR = {"code": "handler-error", "message": "It broke."}
 
@@ -77,4 +77,28 @@ def test_an_operator_cancels_anybody_s_job(store: StoreHarness) -> None:
     with store.database.write() as session:
         assert operating.cancel_any_job(session, running, by="ann").cancel_requested_at is not None
     with store.database.write() as session:
-        assert operating.cancel_any_job(session, queued, by="ann").state is JobState.CANCELLED
+        assert operating.cancel_any_job(session, queued, by="bob").state is JobState.CANCELLED
+    with store.database.write() as session:
+        operating.cancel_any_job(session, running, by="bob")
+    assert [store.job(job_id).cancel_requested_by for job_id in (queued, running)] == ["ann", "ann"]
+
+
+def test_what_its_owner_cancelled_first_an_operator_did_not(store: StoreHarness) -> None:
+    queued, running = store.enqueue(), store.start().job_id
+    for job_id in (queued, running):
+        with store.database.write() as session:
+            cancel_job(session, store.owner_id, job_id)
+        asked_at = store.job(job_id).cancel_requested_at
+        with store.database.write() as session:
+            operating.cancel_any_job(session, job_id, by="ann")
+        job = store.job(job_id)
+        assert (job.cancel_requested_by, job.cancel_requested_at) == (None, asked_at)
+
+
+def test_a_redriven_job_forgets_who_asked_its_last_run_to_stop(store: StoreHarness) -> None:
+    lease = store.start()
+    store.transition(transitions.request_cancel, lease.job_id, "ann")
+    store.transition(transitions.die, lease, ERROR)
+    assert store.job(lease.job_id).cancel_requested_by == "ann"
+    job = redrive(store, lease.job_id)
+    assert (job.cancel_requested_at, job.cancel_requested_by) == (None, None)

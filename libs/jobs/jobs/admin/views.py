@@ -73,6 +73,8 @@ class AdminJobView(View):
     lease_until: Timestamp | None
     deadline_at: Timestamp | None
     cancel_requested_at: Timestamp | None
+    cancel_requested_by: str | None
+    """An operator; None where its owner asked."""
     finished_at: Timestamp | None
     redrive_count: int
     redriven_at: Timestamp | None

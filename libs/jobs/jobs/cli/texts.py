@@ -69,11 +69,18 @@ def facts(job: Job) -> Iterable[tuple[str, str]]:
     yield "progress", progress(job)
     yield "error", NOTHING if job.error is None else clean(f"{job.error['code']}: {job.error['message']}")
     yield "worker", clean(job.worker or NOTHING)
-    for name in ("created_at", "run_after", "started_at", "lease_until", "deadline_at", "cancel_requested_at"):
+    for name in ("created_at", "run_after", "started_at", "lease_until", "deadline_at"):
         yield name, moment(getattr(job, name))
+    yield "cancel_requested", _cancel_requested(job)
     yield "finished_at", moment(job.finished_at)
     by = f"{job.redrive_count} times, last {moment(job.redriven_at)} by {job.redriven_by}"
     yield "redriven", clean(by) if job.redrive_count else "never"
+
+
+def _cancel_requested(job: Job) -> str:
+    if job.cancel_requested_at is None:
+        return NOTHING
+    return clean(f"{moment(job.cancel_requested_at)} by {job.cancel_requested_by or 'its owner'}")
 
 
 def rows_of(things: Iterable[Any], *names: str) -> list[tuple[str, ...]]:

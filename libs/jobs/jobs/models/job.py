@@ -56,6 +56,8 @@ class Job(Base):
     progress: Mapped[JSONObject | None] = mapped_column(json_column)
     checkpoint: Mapped[JSONObject | None] = mapped_column(json_column)
     cancel_requested_at: Mapped[datetime | None]
+    cancel_requested_by: Mapped[str | None] = mapped_column(String(120))
+    """The operator who asked; None where its owner did."""
     result: Mapped[JSONObject | None] = mapped_column(json_column)
     error: Mapped[JSONObject | None] = mapped_column(json_column)
     """{code, message} of the last failure; the message is safe to show to the owner."""

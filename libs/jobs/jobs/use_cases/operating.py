@@ -42,7 +42,7 @@ def redrive_job(session: Session, job_id: UUID, *, by: str, open_effects: OpenEf
 def cancel_any_job(session: Session, job_id: UUID, *, by: str) -> Job:
     """Cancel a queued job, ask a running one to stop, leave a finished one as it is; commits. Raises JobNotFound."""
     job = _locked(session, job_id)
-    if transitions.cancel_queued(session, job_id) or transitions.request_cancel(session, job_id):
+    if transitions.cancel_queued(session, job_id, by) or transitions.request_cancel(session, job_id, by):
         log.info("job_cancelled", job_id=str(job_id), by=by)
     session.refresh(job)
     session.commit()

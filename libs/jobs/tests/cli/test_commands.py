@@ -12,6 +12,7 @@ from jobs import transitions
 from jobs.models import JobEffect
 from jobs.states import EffectState, JobState
 from jobs.testing import StoreHarness
+from jobs.use_cases import cancel_job
 
 Run = Callable[..., Result]
 ERROR = {"code": "handler-error", "message": "It broke."}
@@ -90,6 +91,17 @@ def test_jobs_are_redriven_by_their_ids_and_say_by_whom(run: Run, store: StoreHa
     run("redrive", other, "--by", "bob@example.org")
     assert "1 times, last" in run("show", other).stdout
     assert "by bob@example.org" in run("show", other).stdout
+
+
+def test_a_cancelled_job_says_by_whom(run: Run, store: StoreHarness) -> None:
+    by_operator, by_owner, neither = store.enqueue(), store.enqueue(), store.enqueue()
+    run("cancel", by_operator, "--by", "bob")
+    with store.database.write() as session:
+        cancel_job(session, store.owner_id, by_owner)
+    said = [run("show", each).stdout.split("cancel_requested")[1].splitlines()[0] for each in (by_operator, by_owner)]
+    assert [text.split(" by ")[1] for text in said] == ["bob", "its owner"]
+    assert "cancel_requested  -\n" in run("show", neither).stdout
+    assert json.loads(run("show", by_operator, "--json").stdout)["cancel_requested_by"] == "bob"
 
 
 def test_an_unknown_outcome_needs_an_answer(run: Run, store: StoreHarness) -> None:

@@ -158,6 +158,7 @@ def test_anybodys_job_is_cancelled(operator: Any, user: User, store: StoreHarnes
     assert [answer.status_code for answer in answers] == [202] * 3
     assert [answer.get_json()["state"] for answer in answers] == ["cancelled", "running", "dead"]
     assert store.job(running).cancel_requested_at is not None
+    assert {store.job(job_id).cancel_requested_by for job_id in (queued, running)} == {str(user.id)}
     assert [(call.args, call.kwargs) for call in log.calls] == [
         (("job_cancelled",), {"job_id": str(job_id), "by": str(user.id)}) for job_id in (queued, running)
     ]
