@@ -70,9 +70,10 @@ def test_a_server_that_is_not_there_is_a_line_without_the_password() -> None:
     assert "secret" not in result.output
 
 
-def test_it_is_a_command_of_flask_that_needs_no_application(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", [["flask", "jobs"], ["jobs.cli"]], ids=" ".join)
+def test_it_is_a_command_of_flask_and_a_program_and_needs_no_application(tmp_path: Path, program: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "flask", "jobs", "stats"],
+        [sys.executable, "-m", *program, "stats"],
         cwd=tmp_path,
         env={"JOB_STORES": f"api=sqlite:///{tmp_path}/gone.db"},
         capture_output=True,
