@@ -30,6 +30,7 @@ FIRST = 1000
 OWNERS = 1000
 BATCH = 20_000
 LIST = 20
+LIMIT = 10_000
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def _operations(database: Database) -> dict[str, Callable[[], object]]:
             list_jobs(session, store.owner_id, LIST, None)
 
     return {
-        "accept": store.enqueue,
+        "accept": lambda: store.enqueue(max_unfinished=LIMIT),
         "claim and finish": claim_and_finish,
         "list": list_newest,
         "poll": lambda: picking.has_due(database),
