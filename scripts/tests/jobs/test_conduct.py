@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from statistics import quantiles
+from uuid import UUID
 
 import pytest
 from devtools.drills.jobs.door import Door
 from devtools.drills.jobs.intake import Intake
 from devtools.drills.jobs.kinds import NEXT_WORK, POISON, Work, WorkOfTomorrow
-from devtools.drills.jobs.ledger import count_jobs, end_to_end_seconds, fill_with_old_jobs
+from devtools.drills.jobs.ledger import count_jobs, end_to_end_seconds, fill_with_old_jobs, has_ended_jobs
+from devtools.drills.jobs.limits import hold_to_twice
 from devtools.drills.jobs.plant import HEARTBEAT_SECONDS, LEASE_SECONDS, Plant
 from jobs import transitions
 from jobs.states import JobState, Outcome
 
 pytestmark = [
     pytest.mark.job_drill,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.parametrize("database_backend", ["mysql"], indirect=True),
 ]
 Figures = Callable[[str], None]
@@ -23,27 +25,35 @@ PURGED = 100_000
 
 def test_jobs_that_kill_their_process_die_and_cost_the_others_little(plant: Plant, figures: Figures) -> None:
     plant.start()
-    with Intake(lambda: plant.accept(Work(seconds=0.05)), 150, 20) as without:
-        pass
-    plant.settle(30)
+    before = work_steadily(plant)
     poison = [plant.accept(Work(steps=0), POISON) for _ in range(3)]
-    with Intake(lambda: plant.accept(Work(seconds=0.05)), 150, 20) as beside:
-        pass
-    plant.settle(120)
-    quiet, loud = (p95_latency(plant, intake) for intake in (without, beside))
-    figures(f"p95 from accepted to finished {quiet:.2f} s without, {loud:.2f} s beside three poison jobs")
+    beside = work_steadily(plant)
+    after = work_steadily(plant)
+    quiet, loud, quiet_again = (p95_latency(plant, accepted) for accepted in (before, beside, after))
+    figures(
+        f"p95 from accepted to finished {quiet:.2f} s before, {loud:.2f} s beside three poison jobs, "
+        f"{quiet_again:.2f} s after"
+    )
     for job_id in poison:
         assert (plant.store.job(job_id).state, plant.store.job(job_id).crash_count) == (JobState.DEAD, 3)
-    verdict = plant.judge(without.accepted | beside.accepted)
+    verdict = plant.judge(before | beside | after)
     assert (verdict.lost, verdict.doubled) == (frozenset(), frozenset())
     assert verdict.failed == {str(job_id) for job_id in poison}
-    # A new process takes its time on a small machine, and on a busy one everything does.
-    assert quiet > 1 or loud < 2 * quiet + 0.2
     assert plant.errors_without_job() == []
+    # A new process takes its time on a small machine.
+    hold_to_twice(quiet, quiet_again, loud, slack_seconds=0.2)
 
 
-def p95_latency(plant: Plant, intake: Intake) -> float:
-    return quantiles([end_to_end_seconds(plant.store.job(job_id)) for job_id in intake.accepted], n=20)[18]
+def work_steadily(plant: Plant) -> set[UUID]:
+    """Jobs that leave a machine of two cores idle half the time, until they are finished, poison included."""
+    with Intake(lambda: plant.accept(Work(seconds=0.05)), 100, 20) as intake:
+        pass
+    plant.settle(120)
+    return intake.accepted
+
+
+def p95_latency(plant: Plant, accepted: set[UUID]) -> float:
+    return quantiles([end_to_end_seconds(plant.store.job(job_id)) for job_id in accepted], n=20)[18]
 
 
 def test_running_jobs_stop_within_a_heartbeat_of_their_cancel(plant: Plant, figures: Figures) -> None:
@@ -97,22 +107,30 @@ def test_a_release_and_the_one_before_it_side_by_side(plant: Plant, figures: Fig
     assert plant.errors_without_job() == []
 
 
+@pytest.mark.timeout(1200)
 def test_a_purge_of_many_jobs_disturbs_nobody(plant: Plant, door: Door, figures: Figures) -> None:
-    fill_with_old_jobs(plant.store.database, plant.store.owner_id, PURGED)
-    with Intake(door.accept, 100, 20):
+    database = plant.store.database
+    fill_with_old_jobs(database, plant.store.owner_id, PURGED)
+    with Intake(door.accept, 200, 20) as before:
         pass
     quiet = door.take_seconds()
-    plant.add_dispatcher()
-    with Intake(door.accept, 200, 40) as intake:
+    dispatcher = plant.add_dispatcher()
+    with Intake(door.accept, 4000, 400) as during:
+        # Nobody runs the new ones.
+        purged_in = plant.wait_until(lambda: not has_ended_jobs(database), 360, "all old jobs are purged")
+        during.stop()
+    loud = door.take_seconds()
+    with Intake(door.accept, 200, 20) as after:
         pass
-    left, loud = count_jobs(plant.store.database), door.take_seconds()
-    figures(
-        f"POST p99 {p99(quiet) * 1000:.0f} ms before, {p99(loud) * 1000:.0f} ms during; {left - 300} of {PURGED} left"
-    )
-    assert (intake.refused, door.statuses.keys()) == (0, {202})
-    assert left < PURGED * 0.9  # it was purged meanwhile
-    assert p99(loud) < 2 * p99(quiet) + 0.01
-    assert "1205" not in plant.dispatchers[0].log()
+    quiet_again = door.take_seconds()
+    times = ", ".join(f"{p99(seconds) * 1000:.0f} ms" for seconds in (quiet, loud, quiet_again))
+    figures(f"{PURGED} purged in {purged_in:.0f} s; POST p99 before, meanwhile and after: {times}")
+    intakes = (before, during, after)
+    assert (sum(intake.refused for intake in intakes), door.statuses.keys()) == (0, {202})
+    assert count_jobs(database) == sum(len(intake.accepted) for intake in intakes)
+    assert "1205" not in dispatcher.log()
+    assert plant.errors_without_job() == []
+    hold_to_twice(p99(quiet), p99(quiet_again), p99(loud), slack_seconds=0.01)
 
 
 def p99(seconds: list[float]) -> float:

@@ -9,7 +9,7 @@ from devtools.drills.jobs.intake import Intake
 from devtools.drills.jobs.plant import Plant
 from devtools.mysql.server import OwnServer
 
-pytestmark = [pytest.mark.job_drill, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.job_drill, pytest.mark.timeout(900)]
 
 
 def test_a_database_killed_three_times(

@@ -17,7 +17,7 @@ from jobs.enqueue import enqueue
 
 pytestmark = [
     pytest.mark.job_drill,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.parametrize("database_backend", ["mysql"], indirect=True),
 ]
 Figures = Callable[[str], None]

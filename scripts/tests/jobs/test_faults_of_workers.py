@@ -8,11 +8,12 @@ import pytest
 from devtools.drills.jobs.intake import LONGEST_SECONDS, Intake, some_seconds
 from devtools.drills.jobs.kinds import Work
 from devtools.drills.jobs.ledger import count_entries
+from devtools.drills.jobs.limits import hold_to
 from devtools.drills.jobs.plant import LEASE_SECONDS, SOFT_WINDOW_SECONDS, Plant
 from devtools.drills.jobs.storm import Storm, kill_a_busy_worker, kill_a_child, roll_a_worker
 from jobs.states import Outcome
 
-pytestmark = [pytest.mark.job_drill, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.job_drill, pytest.mark.timeout(900)]
 on_mysql = pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
 Figures = Callable[[str], None]
 
@@ -32,8 +33,8 @@ def test_workers_killed_every_few_seconds(plant: Plant, seed: int, figures: Figu
     assert verdict.is_good
     assert storm.counts["kills"] >= 4
     assert verdict.noticed_seconds <= LEASE_SECONDS + 2 + LONGEST_SECONDS
-    assert not verdict.is_late(LEASE_SECONDS + 5), verdict.slowest
     assert plant.errors_without_job() == []
+    hold_to(LEASE_SECONDS + 5, verdict)
 
 
 def test_processes_of_workers_killed_under_them(plant: Plant, seed: int, figures: Figures) -> None:
@@ -46,9 +47,9 @@ def test_processes_of_workers_killed_under_them(plant: Plant, seed: int, figures
     figures(f"{verdict}; {storm}")
     assert verdict.is_good
     assert verdict.noticed_seconds <= LEASE_SECONDS + 2 + LONGEST_SECONDS
-    assert not verdict.is_late(LEASE_SECONDS + 5), verdict.slowest
     assert [worker.pid for worker in plant.workers if worker.is_running] == parents
     assert plant.errors_without_job() == []
+    hold_to(LEASE_SECONDS + 5, verdict)
 
 
 @on_mysql

@@ -15,7 +15,7 @@ from devtools.drills.jobs.storm import Storm, kill_one_of
 
 pytestmark = [
     pytest.mark.job_drill,
-    pytest.mark.timeout(200),
+    pytest.mark.timeout(900),
     pytest.mark.parametrize("database_backend", ["mysql"], indirect=True),
 ]
 

@@ -35,8 +35,12 @@ class Intake:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if error is not None:
-            self._stop.set()
+            self.stop()
         self._thread.join()
+
+    def stop(self) -> None:
+        """Accept no more."""
+        self._stop.set()
 
     def _run(self) -> None:
         next_at = time.monotonic()

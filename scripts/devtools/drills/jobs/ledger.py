@@ -75,15 +75,18 @@ class Verdict:
         crashed = f"crashed attempts of at most {self.noticed_seconds:.1f} s" if self.noticed_seconds else "no crashes"
         return f"{self.jobs} jobs: {counts}, {again} attempts more than jobs, {times}, {crashed}"
 
-    def is_late(self, seconds: float) -> bool:
-        """Whether the fault made any job wait longer; not said of a machine on which all jobs wait."""
-        return self.typical_seconds < 1 and self.worst_seconds > seconds
-
 
 def count_unfinished(database: Database) -> int:
     """How many jobs are queued or running."""
     with database.read() as session:
         return session.scalars(select(func.count()).select_from(Job).where(Job.state.in_(_UNFINISHED))).one()
+
+
+def has_ended_jobs(database: Database) -> bool:
+    """Whether there is a job in a final state."""
+    ended = [state for state in JobState if state.is_final]
+    with database.read() as session:
+        return session.scalars(select(Job.id).where(Job.state.in_(ended)).limit(1)).first() is not None
 
 
 def count_entries(database: Database) -> int:
