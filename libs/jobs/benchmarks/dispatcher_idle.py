@@ -10,6 +10,7 @@ import argparse
 import tempfile
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from uuid import UUID
 
@@ -27,6 +28,9 @@ STORES = ("api", "auth")
 
 class Nowhere:
     """A broker."""
+
+    def batch(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def publish(self, store: str, job_id: UUID, queue: str) -> None:
         """Take it."""

@@ -1,14 +1,17 @@
 """Celery over Valkey or Redis: one task for all kinds, and settings under which the broker may lose everything."""
 
 import ssl
-from collections.abc import Callable, Collection, Iterable, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import structlog
 from celery import Celery
 from kombu import Queue
-from kombu.exceptions import ChannelError
+from kombu.exceptions import BatchPublishError, ChannelError  # type: ignore[attr-defined] # its stubs are of kombu 5.6
 
 from jobs.dispatcher.publishing import PublishError
 from jobs.kinds import BULK_QUEUE
@@ -18,9 +21,8 @@ log = structlog.get_logger(__name__)
 RUN_TASK = "jobs.run"
 
 # Above the longest hard limit: the worker enforces the limits of each kind itself, Celery's are for a process that
-# cannot (code that never lets other threads run), and a message is given to another worker only after that.
+# cannot (code that never lets other threads run).
 HARD_LIMIT_MARGIN_SECONDS = 60
-VISIBILITY_MARGIN_SECONDS = 300
 
 
 def queue_name(store: str, queue: str) -> str:
@@ -75,14 +77,9 @@ def worker_settings(
         "bulk_queues": [name for name in names if name.endswith(f".{BULK_QUEUE}")],
         "bulk_limit": bulk_limit(queues, concurrency),
     }
-    redelivery = {
-        "visibility_timeout": int(longest_hard_limit_seconds) + VISIBILITY_MARGIN_SECONDS,
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
-    }
     return {
         **settings,
-        "broker_transport_options": {**settings["broker_transport_options"], **redelivery, **share},
+        "broker_transport_options": {**settings["broker_transport_options"], **share},
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "task_queues": [Queue(name, routing_key=name) for name in names],
@@ -122,14 +119,38 @@ class CeleryPublisher:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._batch = threading.local()
 
-    def publish(self, store: str, job_id: UUID, queue: str) -> None:
-        """Raises PublishError after the retries of the publish policy, in less than a second where nobody listens."""
-        name = queue_name(store, queue)
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """What this thread publishes in the block is sent at its end, in one go. Raises PublishError there."""
         try:
-            self._app.send_task(RUN_TASK, args=(store, str(job_id)), queue=name)
+            with self._app.producer_or_acquire() as producer, producer.batch():
+                self._batch.producer = producer
+                yield
+        except PublishError:
+            raise
         except Exception as error:  # kombu, redis-py and sockets each have their own, and all mean: not published
             raise PublishError(_reason(error)) from error
+        finally:
+            self._batch.producer = None
+
+    def publish(self, store: str, job_id: UUID, queue: str) -> None:
+        """Raises PublishError after the retries of the publish policy, in less than a second where nobody listens.
+
+        Within a batch, what may be raised is raised at its end.
+        """
+        producer = getattr(self._batch, "producer", None)
+        if producer is None:
+            with self.batch():
+                return self.publish(store, job_id, queue)
+        # What `send_task` does after it has looked up what is known here.
+        text = str(job_id)
+        message = self._app.amqp.create_task_message(text, RUN_TASK, args=(store, text), ignore_result=True)
+        self._app.amqp.send_task_message(
+            producer, RUN_TASK, message, queue=_queue(queue_name(store, queue)), declare=()
+        )
+        return None
 
     def count_waiting(self, store: str, queue: str) -> int:
         """Messages in the queue no worker has taken. Raises PublishError."""
@@ -144,5 +165,10 @@ class CeleryPublisher:
         return int(declared.message_count)
 
 
-def _reason(error: Exception) -> str:
+_queue = cache(Queue)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, BatchPublishError) and error.__cause__ is not None:
+        error = error.__cause__
     return f"{type(error).__name__}: {error}"

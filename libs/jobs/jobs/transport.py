@@ -1,16 +1,21 @@
-"""Kombu's Redis transport for messages that may get lost: no fault in giving one back ends a worker.
+"""Kombu's Redis transport for messages that may get lost: nothing is kept of those a worker holds.
+
+Kombu writes each message it takes into a hash of the broker and takes it out again when it is acknowledged, so that it
+comes back after the visibility timeout if the worker dies meanwhile. A message here is found to be missing, and sent
+again, by the dispatcher, and long before that; so a worker asks the broker for the next message and for nothing else.
+What it still holds when it stops it gives back, from memory.
 
 When the connection breaks while a job runs, kombu 5.7 closes the transport and then gives the job's message back
-through it: an AttributeError, which Celery takes as unrecoverable, so the worker exits. The same can meet the
-acknowledgement of a job that ends on a connection gone meanwhile. Neither matters here: the dispatcher sends another
-message where one is missing, and one too many finds nothing to claim.
+through it: an AttributeError, which Celery takes as unrecoverable, so the worker exits. That does not matter either:
+one message too many finds nothing to claim.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from kombu.transport import redis
+from kombu.transport import redis, virtual
 from kombu.utils.scheduling import round_robin_cycle
 
 log = structlog.get_logger(__name__)
@@ -19,20 +24,30 @@ HELD_BACK_SECONDS = 0.1
 """How long a worker that takes no bulk jobs at the moment waits for others before it looks again which it may take."""
 
 
-class HintQoS(redis.QoS):
-    """Acknowledges and gives back where there still is a connection to do it on."""
+class HintQoS(virtual.QoS):
+    """The messages a worker holds, in its memory only. It gives them back where there still is a connection for it."""
 
-    def ack(self, delivery_tag: str) -> None:
-        if not self.channel.closed:
-            super().ack(delivery_tag)
+    _delivered: OrderedDict[str, Any]
+    _dirty: set[str]
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        if not self.channel.closed:
-            super().reject(delivery_tag, requeue=requeue)
+        held = self._delivered.get(delivery_tag)
+        if requeue and held is not None:
+            self._give_back([held])
+        self.ack(delivery_tag)
 
-    def restore_unacked_once(self, stderr: Any = None) -> None:
+    def restore_unacked(self) -> list[Any]:  # type: ignore[override] # what could not be given back; its stubs say None
+        self._flush()  # type: ignore[attr-defined] # missing in its stubs
+        held = list(self._delivered.values())
+        self._delivered.clear()
+        self._give_back(held)
+        return []
+
+    def _give_back(self, messages: Sequence[Any]) -> None:
+        """As many as the broker takes; kombu would log the others as an error and write them into a file."""
         try:
-            super().restore_unacked_once(stderr)
+            for message in messages:
+                self.channel._restore(message)  # noqa: SLF001 - there is no other way
         except Exception as error:  # whatever the dead connection answers
             log.info("messages_not_given_back", reason=f"{type(error).__name__}: {error}")
 
@@ -44,8 +59,8 @@ class HintQoS(redis.QoS):
         # Those already acknowledged are taken out when the next message comes; that is too late here.
         held = {
             str(tag): message.delivery_info["routing_key"]
-            for tag, message in list((self._delivered or {}).items())
-            if tag not in (self._dirty or ())
+            for tag, message in list(self._delivered.items())
+            if tag not in self._dirty
         }
         return sum(queue in queues for queue in (held | _queues_of_running_jobs()).values())
 
@@ -65,7 +80,9 @@ class HintChannel(redis.Channel):
     stay in the broker, for a worker that has a process free for them.
     """
 
-    QoS = HintQoS
+    ack_emulation = False
+    # No message has a priority of its own: one list for each queue instead of four, all of which each request names.
+    priority_steps = [0]  # noqa: RUF012 - the type kombu has it in
     bulk_queues: Sequence[str] = ()
     bulk_limit: int = 0
     from_transport_options = (*redis.Channel.from_transport_options, "bulk_queues", "bulk_limit")
@@ -73,6 +90,8 @@ class HintChannel(redis.Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._client_of_pool: tuple[Any, Any] = (None, None)
         super().__init__(*args, **kwargs)
+        # Kombu takes one of its own where the broker keeps nothing.
+        self.QoS = HintQoS  # type: ignore[assignment] # its stubs know that of Redis only
         self._queue_cycle = HintCycle(self)
 
     def _create_client(self, asynchronous: bool = False) -> Any:

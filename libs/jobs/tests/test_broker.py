@@ -37,6 +37,36 @@ def test_a_message_holds_store_and_id_only_and_waits_in_the_queue_of_its_store(
     assert len(message) < 2048
 
 
+def test_a_batch_is_sent_at_its_end_and_by_each_thread_for_itself(
+    valkey: ValkeyServer, publisher: CeleryPublisher
+) -> None:
+    with publisher.batch():
+        for _ in range(3):
+            publisher.publish("api", new_id(), "default")
+        other = threading.Thread(target=publisher.publish, args=("api", new_id(), "bulk"))
+        other.start()
+        other.join()
+        assert [publisher.count_waiting("api", queue) for queue in ("default", "bulk")] == [0, 1]
+    assert publisher.count_waiting("api", "default") == 3
+
+
+def test_a_batch_that_fails_says_so_and_leaves_nothing_for_the_next(
+    valkey: ValkeyServer, publisher: CeleryPublisher
+) -> None:
+    def publish_two() -> None:
+        with publisher.batch():
+            for _ in range(2):
+                publisher.publish("api", new_id(), "default")
+
+    publish_two()
+    valkey.kill()
+    with pytest.raises(PublishError):
+        publish_two()
+    valkey.start()
+    publish_two()
+    assert publisher.count_waiting("api", "default") == 2
+
+
 def test_a_broker_that_is_gone_is_told_soon_and_found_again_when_it_is_back(
     valkey: ValkeyServer, publisher: CeleryPublisher
 ) -> None:
@@ -91,9 +121,6 @@ def test_the_settings_that_keep_jobs_safe_are_what_they_were_measured_with() -> 
     assert settings["broker_transport_options"] == {
         "bulk_queues": ["api.bulk", "auth.bulk"],
         "bulk_limit": 3,
-        "visibility_timeout": 1200,
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
         "socket_keepalive": True,

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -32,6 +33,9 @@ class FakeBroker:
         self.messages: list[UUID] = []
         self.queues: Counter[str] = Counter()
         self.accepts = accepts
+
+    def batch(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def publish(self, store: str, job_id: UUID, queue: str) -> None:
         if self.accepts is not None and len(self.messages) >= self.accepts:
@@ -102,7 +106,10 @@ def test_a_retry_is_published_again_when_it_is_due(store: StoreHarness) -> None:
     assert broker.messages == [job_id, job_id]
 
 
-def test_what_the_broker_did_not_take_is_unmarked_and_published_when_it_is_back(store: StoreHarness) -> None:
+def test_what_the_broker_did_not_take_is_unmarked_and_published_when_it_is_back(
+    store: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.dispatcher.rounds.SENT_TOGETHER", 2)
     broker = FakeBroker(accepts=2)
     jobs = [store.enqueue() for _ in range(5)]
     errors = sample("publish_errors_total")
@@ -467,7 +474,9 @@ def test_a_full_batch_is_followed_by_the_next_without_a_pause(store: StoreHarnes
     assert [rounds.run_round(), rounds.run_round()] == [0, 0.05]
 
 
-def test_a_dispatcher_told_to_stop_does_so_at_once_and_leaves_the_rest_unmarked(store: StoreHarness) -> None:
+def test_a_dispatcher_told_to_stop_does_so_at_once_and_leaves_the_rest_unmarked(
+    store: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stop = threading.Event()
 
     class StoppingBroker(FakeBroker):
@@ -475,6 +484,7 @@ def test_a_dispatcher_told_to_stop_does_so_at_once_and_leaves_the_rest_unmarked(
             super().publish(store, job_id, queue)
             stop.set()
 
+    monkeypatch.setattr("jobs.dispatcher.rounds.SENT_TOGETHER", 1)
     jobs = [store.enqueue() for _ in range(3)]
     broker = StoppingBroker()
     rounds = StoreDispatcher("api", store.database, broker, Pace(), stop)

@@ -1,6 +1,7 @@
 """What a service has deleted beside jobs: in its own store, in batches, and in nobody's way."""
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from common.db import Database
@@ -17,6 +18,9 @@ PACE = Pace(purge_seconds=3600, purge_pause_seconds=0.0001)
 class Broker:
     def __init__(self) -> None:
         self.published: list[Any] = []
+
+    def batch(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def publish(self, _store: str, job_id: Any, _queue: str) -> None:
         self.published.append(job_id)

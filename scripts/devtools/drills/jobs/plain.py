@@ -26,7 +26,13 @@ def make_app(broker_url: str) -> Celery:
     """Return the application, for worker and sender."""
     app = Celery("plain")
     settings = worker_settings(broker_url, ["plain"], ["default"], concurrency=2, longest_hard_limit_seconds=60)
-    settings["broker_transport_options"] |= {"visibility_timeout": VISIBILITY_SECONDS, "unacked_restore_interval": 1}
+    # Kombu's own transport: ours keeps nothing in the broker of what a worker holds.
+    del settings["broker_transport"]
+    settings["broker_transport_options"] |= {
+        "visibility_timeout": VISIBILITY_SECONDS,
+        "unacked_restore_interval": 1,
+        "unacked_restore_throttle": 1,
+    }
     app.conf.update(settings)
 
     @app.task(name=TASK)
