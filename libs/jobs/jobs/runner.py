@@ -3,7 +3,6 @@
 import os
 import secrets
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -12,12 +11,13 @@ import structlog
 from common.db import Database
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from jobs import metrics, transitions
+from jobs import metrics
 from jobs.attempt import Attempt
 from jobs.claimed_job import ClaimedJob
+from jobs.claiming import claim_job
 from jobs.errors import UnknownStore
 from jobs.files import FileStore
-from jobs.insist import insist, reason_of
+from jobs.insist import reason_of
 from jobs.keeper import Timing
 from jobs.registry import Registry
 from jobs.site import Site
@@ -56,7 +56,7 @@ class Runner:
         with structlog.contextvars.bound_contextvars(store=store, job_id=str(job_id)):
             try:
                 database = self.stores.database(store)
-                claimed = self._claim(database, job_id)
+                claim = claim_job(database, job_id, self.worker, self.timing.lease_seconds)
             except UnknownStore as error:
                 log.error("job_not_claimed", reason=str(error))
                 return None
@@ -64,26 +64,14 @@ class Runner:
                 # Whether or not the claim was written, the dispatcher finds the row and sends another message.
                 log.error("job_not_claimed", reason=reason_of(error))
                 return None
-            if claimed is None:
+            if claim is None:
                 metrics.claim_skipped.labels(store).inc()
                 return None
-            job, sent_at = claimed
-            with structlog.contextvars.bound_contextvars(**_trace_of(job)):
-                return Attempt(self._site(store, database), job, sent_at).run(self.registry)
+            with structlog.contextvars.bound_contextvars(**_trace_of(claim.job)):
+                return Attempt(self._site(store, database), claim.job, claim.sent_at).run(self.registry)
 
     def _site(self, store: str, database: Database) -> Site:
         return Site(store, database, self.stores, self.files(store), self.timing, self.is_stopping)
-
-    def _claim(self, database: Database, job_id: UUID) -> tuple[ClaimedJob, float] | None:
-        """The job, and when (monotonic) the claim was sent that got it; the lease is no younger than that."""
-
-        def claim() -> tuple[ClaimedJob, float] | None:
-            sent_at = time.monotonic()
-            with database.statements() as session:
-                job = transitions.claim(session, job_id, self.worker, self.timing.lease_seconds)
-            return None if job is None else (job, sent_at)
-
-        return insist(claim, seconds=self.timing.lease_seconds)
 
 
 def _trace_of(job: ClaimedJob) -> dict[str, str]:

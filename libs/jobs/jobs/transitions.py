@@ -4,6 +4,7 @@ A transition happened if its UPDATE met the row in the old state and, from `runn
 else it did not happen and the function says so. None of these functions commits.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -48,11 +49,18 @@ class Notice:
     deadline_passed: bool
 
 
-def claim(session: Session, job_id: UUID, worker: str, lease_seconds: float) -> ClaimedJob | None:
+def claim(
+    session: Session,
+    job_id: UUID,
+    worker: str,
+    lease_seconds: float,
+    *,
+    before_it: Callable[[ClaimedJob], object] | None = None,
+) -> ClaimedJob | None:
     """Make a due queued job this worker's and return it as it is now; None when there is nothing to claim.
 
     One look and one conditional UPDATE, which names the fence that was seen: so what was read is what was claimed,
-    and neither statement needs a transaction around it.
+    and neither statement needs a transaction around it. `before_it` hears what is about to be claimed.
     """
     row = session.execute(_LOOK, {"job_id": job_id}).one_or_none()
     if row is None:
@@ -70,6 +78,8 @@ def claim(session: Session, job_id: UUID, worker: str, lease_seconds: float) -> 
         "until": now + timedelta(seconds=lease_seconds),
         "first_start": started_at or now,
     }
+    if before_it:
+        before_it(job)
     return job if _happened(session, _CLAIM, taken) else None
 
 
