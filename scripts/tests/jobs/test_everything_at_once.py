@@ -91,11 +91,14 @@ def prepare_control(plant: Plant) -> None:
 
 
 def count_lost(plant: Plant, storm: Storm, seed: int, figures: Figures) -> int:
-    """How many of the jobs that Celery took it never ran, though the faults are over and everybody waited."""
+    """How many of the jobs that Celery took it never ran, though the faults are over and everybody waited.
+
+    They come faster than four processes can work: what a broker forgets has to wait in it.
+    """
     chance = random.Random(seed)
-    load = Intake(plain.sender(plant.broker.url, lambda: some_seconds(chance)), 300, CONTROL_SECONDS)
+    load = Intake(plain.sender(plant.broker.url, lambda: some_seconds(chance)), 300, CONTROL_SECONDS / 4)
     with storm, load as intake:
-        pass
+        time.sleep(CONTROL_SECONDS)
     entries = -1
     while entries != count_entries(plant.store.database):
         entries = count_entries(plant.store.database)
