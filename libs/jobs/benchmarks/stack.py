@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from common.db import Database
 from common.testing.valkey import ValkeyServer
 from common.testing.waiting import eventually
@@ -90,6 +91,24 @@ def plain_celery(broker: ValkeyServer, *, processes: int) -> Iterator[None]:
         yield
 
 
+def cpu_seconds() -> dict[str, float]:
+    """CPU time so far of the programs that run, the processes of each apart. The database's is not in it."""
+    used: dict[str, float] = {}
+    for process in psutil.Process().children():
+        name = _running.get(process.pid, "broker")
+        times, children = process.cpu_times(), process.children()
+        used[name] = times.user + times.system
+        if children:
+            of_children = [child.cpu_times() for child in children]
+            ended = times.children_user + times.children_system
+            used[f"{name} processes"] = ended + sum(each.user + each.system for each in of_children)
+    return used
+
+
+_running: dict[int, str] = {}
+"""Names of the programs by process id."""
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 nobody listens on."""
     with socket.socket() as probe:
@@ -115,9 +134,11 @@ def _program(arguments: list[str], folder: Path, name: str, env: dict[str, str])
     }
     with Path(folder, f"{name}.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, *arguments], env=own | env, stdout=log, stderr=log)  # noqa: S603
+    _running[process.pid] = name
     try:
         yield
     finally:
+        del _running[process.pid]
         process.terminate()
         process.wait()
 

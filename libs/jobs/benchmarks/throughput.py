@@ -4,12 +4,14 @@
 
 Jobs: from committed rows to all of them succeeded, by a real dispatcher and a real worker. Tasks: from messages in the
 broker to an empty queue. Both with two processes, late acknowledgement and one message at a time. They alternate; the
-ratio is the median of the rounds'. It should be 0.25 or more.
+ratio is the median of the rounds'. It should be 0.25 or more. CPU time is told for each, without the database's: unlike
+the rates it changes little on a machine with other work.
 """
 
 import argparse
 import statistics
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from common.db import Database
@@ -20,7 +22,7 @@ from jobs.states import JobState
 from jobs.testing import StoreHarness
 from plain_celery import app
 from sqlalchemy import delete, func, insert, select
-from stack import plain_celery, scratch_broker, scratch_store, seconds_until, worker_service
+from stack import cpu_seconds, plain_celery, scratch_broker, scratch_store, seconds_until, worker_service
 
 PROCESSES = 2
 
@@ -35,11 +37,17 @@ def main() -> None:
         _run_jobs(database, 100)
         _run_tasks(broker, 100)
         ratios = []
+        cpu_of_tasks, cpu_of_jobs = Counter[str](), Counter[str]()
         for _ in range(arguments.rounds):
-            tasks = arguments.jobs / _run_tasks(broker, arguments.jobs)
-            jobs = arguments.jobs / _run_jobs(database, arguments.jobs)
+            tasks = arguments.jobs / _counting(cpu_of_tasks, lambda: _run_tasks(broker, arguments.jobs))
+            jobs = arguments.jobs / _counting(cpu_of_jobs, lambda: _run_jobs(database, arguments.jobs))
             ratios.append(jobs / tasks)
             print(f"plain {tasks:6,.0f} tasks/s   table {jobs:6,.0f} jobs/s   {jobs / tasks:.2f}")  # noqa: T201 # its output
+        for what, cpu in (("task", cpu_of_tasks), ("job", cpu_of_jobs)):
+            share = ", ".join(
+                f"{name} {used / arguments.rounds / arguments.jobs * 1000:.2f}" for name, used in cpu.items()
+            )
+            print(f"CPU of a {what} in ms: {share}")  # noqa: T201
         ratio = statistics.median(ratios)
         print(f"no-op jobs: {ratio:.2f} of plain Celery (median of {arguments.rounds}, at least 0.25)")  # noqa: T201
 
@@ -49,6 +57,14 @@ def _both(database: Database, broker: ValkeyServer) -> Iterator[None]:
     app.conf.broker_url = broker.url
     with worker_service(database, broker, processes=PROCESSES), plain_celery(broker, processes=PROCESSES):
         yield
+
+
+def _counting(cpu: Counter[str], run: Callable[[], float]) -> float:
+    """Run, and add the CPU time of that by program."""
+    before = cpu_seconds()
+    seconds = run()
+    cpu.update({name: used - before.get(name, 0) for name, used in cpu_seconds().items() if used > before.get(name, 0)})
+    return seconds
 
 
 def _run_tasks(broker: ValkeyServer, count: int) -> float:
