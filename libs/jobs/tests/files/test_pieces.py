@@ -8,11 +8,24 @@ import time
 import pytest
 from common.ids import new_id
 from jobs.enqueue import enqueue
-from jobs.files import FileDamaged, FileStore, JobFile, JobFileChunk, PieceDirectory, check_job_files, make_file_store
+from jobs.files import (
+    FileDamaged,
+    FileStore,
+    JobFile,
+    JobFileChunk,
+    PieceDirectory,
+    PieceMissing,
+    check_job_files,
+    make_file_store,
+)
 from jobs.files.deleting import delete_files_of, delete_left_over_pieces, delete_orphans
 from jobs.files.pieces import PieceNameError
 from jobs.kinds import job_kind
-from jobs.testing import Numbers
+from jobs.registry import Registry
+from jobs.runner import Runner
+from jobs.states import Outcome
+from jobs.stores import Stores
+from jobs.testing import Numbers, StoreHarness
 from sqlalchemy import func, select, update
 
 DAY = 24 * 3600
@@ -169,6 +182,45 @@ def test_chunks_of_both_places_are_one_file(database, pieces):
     assert b"".join(FileStore(pieces).read(database, file.id)) == b"in the database, in the directory"
     with pytest.raises(FileDamaged, match="JOB_FILES does not name"):
         list(FileStore().read(database, file.id))
+
+
+def test_a_rollout_that_switches_to_a_directory_fails_no_job(database, pieces):
+    """Workers with and without it take turns at a job that reads an upload and writes a file."""
+    with_, without = FileStore(pieces, chunk_bytes=10), FileStore(chunk_bytes=10)
+    store, upload = StoreHarness(database), save(database, with_)
+
+    @KIND
+    def copy(job, payload):
+        done = job.checkpoint["done"] if job.checkpoint else 0
+        if done == 0:
+            with job.chunk() as chunk:
+                chunk.append_file("copy", b"first,")
+                chunk.save({"done": 1}, done=1, total=2, unit="steps")
+        content = job.open_file(upload.id).read()
+        with job.chunk() as chunk:
+            chunk.append_file("copy", content)
+
+    def run(files):
+        store.change(job_id, run_after=store.job(job_id).created_at)
+        stores = Stores({"test": "unused"}, lambda url: database)
+        return Runner(stores, Registry(copy), files=lambda name: files).run("test", job_id)
+
+    job_id = store.enqueue(kind=KIND)
+    assert run(without) is Outcome.RETRIED
+    assert store.job(job_id).error["code"] == "file-damaged"
+    assert run(with_) is Outcome.SUCCEEDED
+    with database.read() as session:
+        file_id = with_.find(session, job_id, "copy").id
+    assert b"".join(with_.read(database, file_id)) == b"first," + b"x" * 25
+    with pytest.raises(PieceMissing):
+        list(without.read(database, file_id))
+    delete_files_of(database, without.pieces, [job_id])
+    assert len(on_disk(pieces)) == 6
+    for path in pieces.root.rglob("*"):
+        os.utime(path, (time.time() - 2 * DAY,) * 2)
+    delete_left_over_pieces(database, pieces)
+    assert len(on_disk(pieces)) == 3
+    assert b"".join(with_.read(database, upload.id)) == b"x" * 25
 
 
 def test_the_files_of_jobs_go_with_them(database, files, pieces):
