@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from jobs.broker import CeleryPublisher
@@ -14,8 +16,15 @@ CHANCE = float(os.environ.get("DRILL_DEATH_CHANCE", "0"))
 class MortalPublisher(CeleryPublisher):
     """Publishes, unless it dies of it."""
 
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Send together; die once all are sent and nobody knows yet."""
+        with super().batch():
+            yield
+        _die_perhaps()
+
     def publish(self, store: str, job_id: UUID, queue: str) -> None:
-        """Tell the workers; die between the mark and the message, or between the message and the next."""
+        """Tell the workers; die between the mark and the message, or after the message."""
         _die_perhaps()
         super().publish(store, job_id, queue)
         _die_perhaps()
