@@ -1,11 +1,11 @@
 """A thread that does one thing again and again while a process serves; started after the fork, ended with it."""
 
-import os
-import weakref
 from collections.abc import Callable
 from threading import Event, Thread
 
 import structlog
+
+from common.after_fork import call_after_fork
 
 CRASH_PAUSE_SECONDS = 1.0
 JOIN_SECONDS = 1.0
@@ -27,7 +27,7 @@ class BackgroundLoop:
         self._thread: Thread | None = None
         self._stopping = Event()
         self._pause_over = Event()
-        _forget_thread_after_fork(self)
+        call_after_fork(self._forget_thread)
 
     @property
     def is_stopping(self) -> bool:
@@ -71,15 +71,3 @@ class BackgroundLoop:
         self._thread = None
         self._stopping = Event()
         self._pause_over = Event()
-
-
-def _forget_thread_after_fork(loop: BackgroundLoop) -> None:
-    """Registered weakly, as it cannot be undone."""
-    reference = weakref.ref(loop)
-
-    def forget() -> None:
-        found = reference()
-        if found is not None:
-            found._forget_thread()  # noqa: SLF001 - this function is part of the class
-
-    os.register_at_fork(after_in_child=forget)

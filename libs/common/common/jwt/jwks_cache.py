@@ -1,10 +1,8 @@
 """A verifier's view of the issuer's published keys, kept fresh by one background thread per process."""
 
 import math
-import os
 import random
 import time
-import weakref
 from collections.abc import Callable
 from threading import Condition, Lock, Thread
 from types import MappingProxyType
@@ -12,6 +10,7 @@ from types import MappingProxyType
 import structlog
 from prometheus_client import Counter, Gauge
 
+from common.after_fork import call_after_fork
 from common.jwt.errors import KeyPolicyError
 from common.jwt.jwks import KeyMap, parse_jwks
 from common.jwt.jwks_fetch import FetchError, check_url, fetch_document
@@ -78,7 +77,7 @@ class JWKSCache:
         self._last_failure: str | None = None
         self._is_closed = False
         self._forget_thread()
-        _forget_thread_after_fork(self)
+        call_after_fork(self._forget_thread)
 
     def get(self, kid: str) -> VerifyingKey | None:
         if self._thread is None:
@@ -251,15 +250,3 @@ class JWKSCache:
     def _pause_seconds(self) -> float:
         pause = self._refresh_seconds if self.is_loaded else FIRST_LOAD_RETRY_SECONDS
         return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
-
-
-def _forget_thread_after_fork(cache: JWKSCache) -> None:
-    """A child has no copy of the thread, and maybe a lock held by it; registered weakly, as it cannot be undone."""
-    reference = weakref.ref(cache)
-
-    def forget() -> None:
-        found = reference()
-        if found is not None:
-            found._forget_thread()  # noqa: SLF001 - this function is part of the class
-
-    os.register_at_fork(after_in_child=forget)

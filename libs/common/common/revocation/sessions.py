@@ -1,15 +1,14 @@
 """The revoked sessions as one process knows them: a table, and the thread that keeps it up to date."""
 
-import os
 import random
 import time
-import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
 from uuid import UUID
 
 import structlog
 from redis import Redis, RedisError
 
+from common.after_fork import call_after_fork
 from common.background import BackgroundLoop
 from common.clock import Clock, utc_now
 from common.revocation import metrics
@@ -59,7 +58,7 @@ class RevokedSessions:
         self._caught_up: list[Callable[[], object]] = []
         self._broken_epoch: list[Callable[[str], object]] = []
         self._loop = BackgroundLoop("revocations", self._step, wake=self._disconnect)
-        _reset_after_fork(self)
+        call_after_fork(self._forget_parents_thread)
 
     def is_revoked(self, sid: UUID) -> bool:
         return sid in self._revoked
@@ -204,15 +203,3 @@ def _call_each(callbacks: Iterable[Callable[..., object]], *arguments: object) -
             callback(*arguments)
         except Exception:
             log.exception("revocation_callback_failed")
-
-
-def _reset_after_fork(sessions: RevokedSessions) -> None:
-    """Registered weakly, as it cannot be undone."""
-    reference = weakref.ref(sessions)
-
-    def forget() -> None:
-        found = reference()
-        if found is not None:
-            found._forget_parents_thread()  # noqa: SLF001 - this function is part of the class
-
-    os.register_at_fork(after_in_child=forget)
