@@ -1,4 +1,4 @@
-"""What an object does in a forked child, which has no copy of its parent's threads, and maybe a lock one of them held."""
+"""What an object does in a forked child, which has no copy of its parent's threads, and maybe a lock one held."""
 
 import os
 import weakref
