@@ -8,7 +8,10 @@ limit of unfinished jobs of its owner. So the ratio is what all of ours costs, o
 grows: MySQL counts the unfinished jobs of the owner in an index. Owners with different numbers of them are measured,
 and each keeps its number: what was accepted is finished at once, outside the measured time.
 
-They take turns, so that all meet the same machine; a round's ratio is that of its medians. It should be 1.5 or less.
+They take turns, so that all meet the same machine; a round's ratio is that of its medians. On MySQL it should be 1.5
+or less for an owner with up to a hundred unfinished jobs. Each thousand more costs about a millisecond on a busy
+machine, so with many it is above that. On SQLite, whose commits wait for no disk, it is about 5: all of it is the time
+Python takes, less than a millisecond.
 """
 
 import argparse
