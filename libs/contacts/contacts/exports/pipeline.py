@@ -23,7 +23,7 @@ class Checkpoint(BaseModel):
     until: UUID | None
     """The youngest contact there was at the start: without it, an export might never catch up with an import."""
     total: int | None
-    """The live contacts up to there, None where they were too many to count."""
+    """The live contacts up to there, None where counting them took too long."""
     after: UUID | None = None
     """The last contact that was read."""
     done: int = 0

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from common.db.mysql import error_code
 from sqlalchemy import Integer, Row, bindparam, func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from contacts.fields import FIELD_NAMES
@@ -12,6 +14,10 @@ from contacts.models import Contact
 
 MOST_COUNTED = 2_000_000
 """Counting takes about a second a million; of more than that an export does not say how many there will be."""
+
+COUNTING_SECONDS = 3
+"""Nor does it where counting takes longer: on a busy server that may be more than a connection waits for an answer."""
+_OUT_OF_TIME = 3024  # ER_QUERY_TIMEOUT
 
 _LIVE = (Contact.owner_id == bindparam("owner_id"), Contact.deleted_at.is_(None))
 _UP_TO = Contact.id <= bindparam("until")
@@ -30,7 +36,11 @@ _LAST_ID = (
     select(Contact.id).with_hint(*_BY_OWNER).where(*_LIVE).order_by(*(column.desc() for column in _ORDER)).limit(1)
 )
 _COUNTED = select(Contact.id).with_hint(*_BY_OWNER).where(*_LIVE, _UP_TO).limit(MOST_COUNTED + 1)
-_COUNT = select(func.count()).select_from(_COUNTED.subquery())
+_COUNT = (
+    select(func.count())
+    .select_from(_COUNTED.subquery())
+    .prefix_with(f"/*+ MAX_EXECUTION_TIME({COUNTING_SECONDS * 1000}) */", dialect="mysql")
+)
 
 
 def last_id(session: Session, owner_id: UUID) -> UUID | None:
@@ -39,8 +49,13 @@ def last_id(session: Session, owner_id: UUID) -> UUID | None:
 
 
 def count(session: Session, owner_id: UUID, until: UUID) -> int | None:
-    """How many live contacts the owner has up to that id; None for more than MOST_COUNTED."""
-    found: int = session.scalars(_COUNT, {"owner_id": owner_id, "until": until}).one()
+    """How many live contacts the owner has up to that id; None for more than MOST_COUNTED, and where it takes long."""
+    try:
+        found: int = session.scalars(_COUNT, {"owner_id": owner_id, "until": until}).one()
+    except OperationalError as error:
+        if error.orig is None or error_code(error.orig) != _OUT_OF_TIME:
+            raise
+        return None
     return found if found <= MOST_COUNTED else None
 
 

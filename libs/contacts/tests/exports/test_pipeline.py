@@ -149,6 +149,24 @@ def test_more_contacts_than_are_worth_counting_have_no_total(
 
 
 @pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_contacts_that_take_too_long_to_count_are_not_counted(
+    importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the connection would give up waiting, at each attempt again, and the export never begin."""
+    fill(importer, 300)
+    assert "MAX_EXECUTION_TIME(3000)" in str(reading._COUNT.compile(importer.database.engine))
+    product = ", ".join(f"contacts c{number}" for number in range(6))
+    endless = f"SELECT /*+ MAX_EXECUTION_TIME(50) */ COUNT(*) FROM {product} WHERE c0.name > c1.name"
+    monkeypatch.setattr(reading, "_COUNT", text(endless))
+    exporter = exporter_of(importer)
+    assert exporter.run().rows == 300
+    assert exporter.progress == [(300, 300, "contacts")]
+    with importer.database.read() as session:
+        assert reading.count(session, importer.owner_id, new_id()) is None
+        assert reading.last_id(session, importer.owner_id) is not None  # the session goes on
+
+
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
 def test_pages_come_by_the_owner_s_index_and_nothing_is_sorted(database: Database) -> None:
     owners = [Importer(database) for _ in range(3)]
     for each in owners:
