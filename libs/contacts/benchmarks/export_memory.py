@@ -14,8 +14,9 @@ from pathlib import Path
 from uuid import UUID
 
 from common.db import Database
+from common.testing.scratch import scratch_database
+from contacts.models import Base
 from exporting import export, fill, prepare
-from scratch import scratch_database
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def _peak(arguments: argparse.Namespace, rows: int) -> int:
-    with scratch_database(arguments.url) as database:
+    with scratch_database(arguments.url, Base.metadata) as database:
         prepare(database)
         owner_id = fill(database, rows)
         url = database.url.set(drivername=database.dialect_name).render_as_string(hide_password=False)

@@ -13,16 +13,17 @@ from collections.abc import Callable
 from uuid import UUID
 
 from common.db import Database
+from common.testing.scratch import scratch_database
+from contacts.models import Base
 from exporting import export, fill, prepare
 from people import FIELDS
-from scratch import scratch_database
 
 PAGE_ROWS = 1000
 
 
 def main() -> None:
     arguments = _parse_arguments()
-    with scratch_database(arguments.url) as database:
+    with scratch_database(arguments.url, Base.metadata) as database:
         prepare(database)
         owner_id = fill(database, arguments.rows)
         _compare(database, owner_id, arguments.rows, arguments.rounds)

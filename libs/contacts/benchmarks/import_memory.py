@@ -13,10 +13,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from common.testing.scratch import scratch_database
 from contacts.imports import ImportResult
+from contacts.models import Base
 from contacts.testing import Importer
 from people import write_csv
-from scratch import scratch_database
 
 MAX_BYTES = 1024 * 1024 * 1024
 
@@ -52,7 +53,7 @@ def _peak_in_own_process(url: str, rows: int) -> int:
 
 
 def _import_and_report(url: str, rows: int) -> None:
-    with tempfile.NamedTemporaryFile() as file, scratch_database(url) as database:
+    with tempfile.NamedTemporaryFile() as file, scratch_database(url, Base.metadata) as database:
         for piece in write_csv(rows):
             file.write(piece)
         file.flush()

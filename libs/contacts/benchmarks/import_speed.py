@@ -19,11 +19,11 @@ from typing import Any
 from common.clock import utc_now
 from common.db import Database
 from common.ids import new_id
+from common.testing.scratch import scratch_database
 from contacts import imports
 from contacts.models import Base
 from contacts.testing import Step
 from people import FIELDS, people, write_csv
-from scratch import scratch_database
 from sqlalchemy import text
 
 CHUNK_ROWS = 1000
@@ -32,7 +32,7 @@ _COLUMNS = ("id", "owner_id", *FIELDS, "version", "created_at", "updated_at")
 
 def main() -> None:
     arguments = _parse_arguments()
-    with scratch_database(arguments.url) as database:
+    with scratch_database(arguments.url, Base.metadata) as database:
         with database.write() as session:
             session.execute(text("CREATE TABLE progress (id INT PRIMARY KEY, checkpoint TEXT)"))
             session.execute(text("INSERT INTO progress VALUES (1, '')"))

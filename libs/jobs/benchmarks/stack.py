@@ -1,22 +1,21 @@
 """What the benchmarks need around them: a store, a broker, and the programs of the worker service."""
 
 import os
-import secrets
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psutil
 from common.db import Database
+from common.testing.scratch import scratch_database
 from common.testing.valkey import ValkeyServer
 from common.testing.waiting import eventually
 from jobs.models import Base
-from sqlalchemy import make_url, text
 
 HERE = Path(__file__).parent
 DISPATCHER = """
@@ -27,22 +26,9 @@ raise SystemExit(main())
 """
 
 
-@contextmanager
-def scratch_store(url: str) -> Iterator[Database]:
+def scratch_store(url: str) -> AbstractContextManager[Database]:
     """An empty job store: a new database on the MySQL server of the URL, or an SQLite file; gone at the end."""
-    if make_url(url).get_backend_name() == "sqlite":
-        with tempfile.TemporaryDirectory() as folder, _opened(f"sqlite:///{Path(folder, 'store.db')}") as database:
-            yield database
-        return
-    name = f"redprint_bench_{secrets.token_hex(4)}"
-    server = Database(make_url(url).set(database=""), pool_size=1)
-    _run(server, f"CREATE DATABASE {name}")
-    try:
-        with _opened(make_url(url).set(database=name).render_as_string(hide_password=False)) as database:
-            yield database
-    finally:
-        _run(server, f"DROP DATABASE {name}")
-        server.dispose()
+    return scratch_database(url, Base.metadata)
 
 
 @contextmanager
@@ -141,19 +127,3 @@ def _program(arguments: list[str], folder: Path, name: str, env: dict[str, str])
         del _running[process.pid]
         process.terminate()
         process.wait()
-
-
-@contextmanager
-def _opened(url: str) -> Iterator[Database]:
-    database = Database(url, pool_size=4, read_timeout_seconds=300)
-    try:
-        Base.metadata.create_all(database.engine)
-        yield database
-    finally:
-        database.dispose()
-
-
-def _run(server: Database, statement: str) -> None:
-    with server.write() as session:
-        session.execute(text(statement))
-        session.commit()
