@@ -40,6 +40,15 @@ ROUND = 500
 LATER_SECONDS = 60
 BEHIND = st.sampled_from([0, 0, 0, 1, 2, -1])
 """By how much the fence of a message is behind the job's: mostly not at all."""
+BEGINNINGS = [
+    [],
+    ["claim"],
+    ["start_and_crash", "claim"],
+    ["start_and_crash", "start_and_crash", "claim"],
+    ["claim", "cancel"],
+    ["start_and_crash", "claim", "cancel", "worker_goes_silent"],
+]
+"""What else than waiting a sequence may begin with: by chance alone much would take long to come about."""
 CODES = st.sampled_from(["x", UnknownOutcome.code])
 
 
@@ -49,8 +58,8 @@ class JobMachine(RuleBasedStateMachine):
     store: StoreHarness
     sequences = 0
 
-    @initialize()
-    def enqueue(self) -> None:
+    @initialize(first=st.sampled_from(BEGINNINGS))
+    def begin(self, first: list[str]) -> None:
         type(self).sequences += 1
         leave_only_bystanders(self.store)
         self.job_id = self.store.enqueue()
@@ -60,6 +69,8 @@ class JobMachine(RuleBasedStateMachine):
         self.published_at: datetime | None = None
         self.published = 0
         self.marks: list[Picked] = []
+        for name in first:
+            getattr(self, name)()
 
     def owns(self, fence: int) -> bool:
         return self.state is JobState.RUNNING and fence == self.fence
@@ -222,6 +233,10 @@ class JobMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         self.worker_goes_silent()
         self.expire(0)
+
+    def start_and_crash(self) -> None:
+        self.claim()
+        self.crash()
 
     @precondition(
         lambda self: (
