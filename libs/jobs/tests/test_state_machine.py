@@ -319,7 +319,8 @@ def leave_only_bystanders(store: StoreHarness) -> None:
         "run_after": then,
         "created_at": then,
     }
-    silent = {"state": JobState.RUNNING, "lease_until": then, "cancel_requested_at": None, "deadline_at": None}
+    silent = {"state": JobState.RUNNING, "lease_until": then, "crash_count": transitions.MAX_CRASHES - 1}
+    silent |= {"cancel_requested_at": None, "deadline_at": None}
     queued = {**silent, "state": JobState.QUEUED, "lease_until": None, "deadline_at": then}
     others = [
         {**silent, "dispatched_at": then},
