@@ -32,7 +32,7 @@ drill: $(VENV) ## Run the tests that wait out time limits, or kill and start eve
 	@$(PY) scripts/test -m drill
 
 .PHONY: drill-jobs
-drill-jobs: $(VENV) ## Break what jobs run on, fault by fault (20 minutes; T=path narrows, STORM_SECONDS=600 lengthens the storm)
+drill-jobs: $(VENV) ## Break what jobs run on, fault by fault (half an hour; T=path narrows, STORM_SECONDS=600 lengthens the storm)
 	@$(PY) scripts/test -n 0 -m job_drill $(if $(T),$(T),scripts/tests/jobs)
 
 .PHONY: interop
