@@ -168,8 +168,8 @@ class JobContext:
         owner_id = options.pop("owner_id", self.owner_id)
         options = {"payload": payload, "traceparent": self._traceparent} | options
         other = self._site.stores.database(store)
-        job_id = relay_once(self._write, self._lease, name, other, Relayed(kind, owner_id, key, options))
-        self.has_advanced = True
+        job_id, is_news = relay_once(self._write, self._lease, name, other, Relayed(kind, owner_id, key, options))
+        self.has_advanced = self.has_advanced or is_news
         return job_id
 
     def _act(self, step: str, act: Callable[[str], str | None], *, is_once: bool) -> str | None:

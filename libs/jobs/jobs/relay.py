@@ -63,17 +63,17 @@ class _Intent:
     is_new: bool
 
 
-def relay_once(write: Write, lease: Lease, step: str, other: Database, relayed: Relayed) -> UUID:
-    """Put the job into the other store unless it is known to have been there, and return its id.
+def relay_once(write: Write, lease: Lease, step: str, other: Database, relayed: Relayed) -> tuple[UUID, bool]:
+    """Put the job into the other store unless it is known to have been there; return its id, and whether that is news.
 
     Raises LeaseLost, UnknownOutcome, and what `enqueue` and the databases raise.
     """
     intent = write(lambda session: _intend(session, lease, step))
     if intent.is_done:
-        return intent.job_id
+        return intent.job_id, False
     job_id = _find_or_put(other, intent, relayed, lambda: write(lambda session: effects.withdraw(session, lease, step)))
     write(lambda session: effects.finish(session, lease, step, str(job_id)))
-    return job_id
+    return job_id, True
 
 
 def step_of(store: str, kind: Declaration | Kind, step: str) -> str:

@@ -170,6 +170,23 @@ def test_what_was_left_open_so_long_that_it_may_have_been_purged_is_asked_of_an_
     assert close.ids == (other.ids() or [relayed])
 
 
+def test_a_job_that_is_known_to_be_there_is_no_progress(
+    store: StoreHarness, other: StoreHarness, run: Callable[..., Outcome | None]
+) -> None:
+    """Else each attempt had made some, and a busy database would cost none, for ever."""
+    close, job_id = Closing(*(_deadlock() for _ in range(3))), store.enqueue(kind=CLOSE)
+    attempts = []
+    for _ in close.faults.copy():
+        assert run(close, job_id) is Outcome.RETRIED
+        attempts.append(store.job(job_id).attempt)
+    assert attempts == [0, 1, 2]
+    assert close.ids == other.ids() * 3
+
+
+def _deadlock() -> OperationalError:
+    return OperationalError("UPDATE", {}, Exception(1213, "Deadlock found"))
+
+
 def test_what_was_left_open_and_is_there_is_found_however_long_ago(
     store: StoreHarness, other: StoreHarness, run: Callable[..., Outcome | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
