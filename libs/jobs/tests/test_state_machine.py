@@ -325,7 +325,7 @@ def leave_only_bystanders(store: StoreHarness) -> None:
     queued = {**silent, "state": JobState.QUEUED, "lease_until": None, "deadline_at": then}
     others = [
         {**silent, "dispatched_at": then},
-        {**silent, "dispatched_at": then, "cancel_requested_at": then},
+        {**silent, "dispatched_at": then, "cancel_requested_at": then, "crash_count": 0},
         {**queued, "dispatched_at": None},
         {**queued, "dispatched_at": then},
         {**queued, "state": JobState.DEAD, "dispatched_at": then},
@@ -448,7 +448,7 @@ def test_a_condition_that_is_dropped_is_missed(
     conditions, machine = Conditions(condition), machine_of(store)
     watch_all(conditions, monkeypatch)
     with conditions.at_work(), pytest.raises(FAULTS):
-        play(machine, sequences=1500, always_the_same=True)
+        play(machine, sequences=5000, always_the_same=True)
     assert condition in conditions.seen
     figures(f"missed within {machine.sequences} sequences")
 
