@@ -36,11 +36,12 @@ class Watch:
     def add(self, watched: Watched) -> None:
         """Look after it from now on."""
         with self._changed:
-            self._watched.add(watched)
             if self._thread is None or not self._thread.is_alive():
                 self._start_thread()
             elif watched.due_at < self._wakes_at:
                 self._changed.notify_all()
+            # Last: where no thread can be started, the next one must not renew the lease of a job nobody runs.
+            self._watched.add(watched)
 
     def remove(self, watched: Watched, patience_seconds: float) -> None:
         """Look after it no more. If that is being done just now, wait for the end of it, but no longer than this."""

@@ -110,6 +110,22 @@ def test_a_fault_costs_the_thread_but_not_the_next_job() -> None:
     assert after.rang.wait(10)
 
 
+def test_what_could_not_be_added_is_not_looked_after_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its job has nobody who runs it, so nobody may renew its lease."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    refused, after = Alarm(0), Alarm(0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            current_watch().add(refused)
+    current_watch().add(after)
+    assert after.rang.wait(10)
+    assert not refused.rang.is_set()
+
+
 def test_a_forked_process_gets_a_thread_of_its_own() -> None:
     current_watch().add(Alarm(600))
     with current_watch()._changed:  # whoever holds it in the parent does not in the child
