@@ -3,8 +3,6 @@
 import time
 
 import structlog
-from common.db import run_write
-from common.db.sessions import WriteSession
 from common.errors import DomainError
 from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -12,7 +10,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from jobs import endings, metrics
 from jobs.claimed_job import ClaimedJob
 from jobs.context import JobContext
-from jobs.endings import Budget, Ending
+from jobs.endings import Budget, Ending, Success
 from jobs.errors import JobInterrupted, WorkerStopping
 from jobs.insist import insist, reason_of
 from jobs.keeper import LeaseKeeper
@@ -78,7 +76,7 @@ class Attempt:
         if self._site.is_stopping():
             raise WorkerStopping
 
-    def _call(self, kind: Kind, payload: BaseModel, context: JobContext) -> Ending:
+    def _call(self, kind: Kind, payload: BaseModel, context: JobContext) -> Ending | Success:
         try:
             return endings.of_result(kind(context, payload))
         except (Exception, JobInterrupted) as error:
@@ -91,23 +89,16 @@ class Attempt:
     def _end_out_of_time(self) -> None:
         self._end(endings.out_of_time(self._budget()))
 
-    def _end(self, ending: Ending, insist_seconds: float | None = None) -> Outcome | None:
+    def _end(self, ending: Ending | Success, insist_seconds: float | None = None) -> Outcome | None:
         """Write the end, asking again while the database is away: the fence makes that safe."""
         patience = self._site.timing.lease_seconds if insist_seconds is None else insist_seconds
         try:
-            outcome = insist(
-                lambda: run_write(self._site.database, lambda session: self._write(session, ending)), patience
-            )
+            outcome = insist(lambda: ending.write(self._site.database, self._lease), patience)
         except (OperationalError, InterfaceError) as error:
             # The lease runs out, and the dispatcher hands the job on.
             log.error("job_end_not_written", outcome=ending.outcome, reason=reason_of(error))
             return None
         self._count_end(outcome, ending)
-        return outcome
-
-    def _write(self, session: WriteSession, ending: Ending) -> Outcome | None:
-        outcome = ending.write(session, self._lease)
-        session.commit()
         return outcome
 
     def _budget(self, has_advanced: bool = False) -> Budget:
@@ -119,7 +110,7 @@ class Attempt:
         metrics.wait_seconds.labels(*self._labels).observe((job.claimed_at - job.run_after).total_seconds())
         log.info("job_started", kind=job.kind, attempt=job.attempt, fence=job.fence, worker=job.worker)
 
-    def _count_end(self, outcome: Outcome | None, ending: Ending) -> None:
+    def _count_end(self, outcome: Outcome | None, ending: Ending | Success) -> None:
         seconds = time.monotonic() - self._started
         if outcome is None:
             metrics.fenced_off.labels(self._labels[0]).inc()

@@ -1,6 +1,6 @@
 """The history of attempts: a row is written when an attempt ends, in the transaction that ends it.
 
-The attempt that runs is in the job's own row, so that a claim is one statement.
+The attempt that runs, and the one that succeeded, is the job's own row: so a claim is one statement, and an end, too.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,9 @@ from jobs.states import JobState, Outcome
 
 if TYPE_CHECKING:
     from jobs.transitions import Lease
+
+_IN_THE_JOB = (JobState.RUNNING, JobState.SUCCEEDED)
+"""Whose last attempt is in the job's own row: no claim comes after it."""
 
 _COLUMNS = ("job_id", "fence", "attempt", "worker", "started_at", "ended_at", "outcome")
 
@@ -55,17 +58,26 @@ def _recording(dialect: str) -> Insert:
 
 def list_attempts(session: Session, job_id: UUID) -> list[JobAttempt]:
     """The attempts at the job, oldest first; the last without an end while the job runs."""
-    ended = session.scalars(select(JobAttempt).where(JobAttempt.job_id == job_id).order_by(JobAttempt.fence)).all()
-    job = session.scalars(select(Job).where(Job.id == job_id, Job.state == JobState.RUNNING)).one_or_none()
-    return with_running(job, ended) if job else list(ended)
+    written = session.scalars(select(JobAttempt).where(JobAttempt.job_id == job_id).order_by(JobAttempt.fence)).all()
+    job = session.scalars(select(Job).where(Job.id == job_id, Job.state.in_(_IN_THE_JOB))).one_or_none()
+    return with_last(job, written) if job else list(written)
 
 
-def with_running(job: Job, ended: Sequence[JobAttempt]) -> list[JobAttempt]:
-    """The attempts at the job that have ended, and the one that runs, if one does."""
-    if job.state is not JobState.RUNNING:
-        return list(ended)
-    # Of a worker that does not know claimed_at, as `record_attempt` writes it down.
-    since = job.claimed_at or job.started_at
-    running = JobAttempt(job_id=job.id, fence=job.fence, attempt=job.attempt, worker=job.worker, started_at=since)
+def with_last(job: Job, written: Sequence[JobAttempt]) -> list[JobAttempt]:
+    """The attempts at the job that were written down, and the one that is its own row, if one is."""
+    if job.state not in _IN_THE_JOB:
+        return list(written)
+    succeeded = job.state is JobState.SUCCEEDED
+    if succeeded and any(each.fence == job.fence for each in written):
+        return list(written)  # by a worker of the release before this one
+    last = JobAttempt(
+        job_id=job.id,
+        fence=job.fence,
+        attempt=job.attempt,
+        worker=job.worker,
+        started_at=job.claimed_at or job.started_at,  # of a worker that does not know claimed_at, as above
+        ended_at=job.finished_at if succeeded else None,
+        outcome=Outcome.SUCCEEDED if succeeded else None,
+    )
     # A worker of the release before this one wrote the row at its claim.
-    return [*(each for each in ended if each.fence != job.fence), running]
+    return [*(each for each in written if each.fence != job.fence), last]

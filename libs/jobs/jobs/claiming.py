@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from common.db import Database
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from jobs import transitions
@@ -33,18 +33,18 @@ def claim_job(database: Database, job_id: UUID, worker: str, lease_seconds: floa
 
     def ask() -> Claim | None:
         sent_at = time.monotonic()
-        with database.statements() as session:
+        with database.statement_engine.connect() as connection:
             job = transitions.claim(
-                session, job_id, worker, lease_seconds, before_it=lambda job: sent.append(Claim(job, sent_at))
+                connection, job_id, worker, lease_seconds, before_it=lambda job: sent.append(Claim(job, sent_at))
             )
             if job is not None:
                 return Claim(job, sent_at)
-            return next((claim for claim in sent if was_claimed(session, claim.job)), None)
+            return next((claim for claim in sent if was_claimed(connection, claim.job)), None)
 
     return insist(ask, seconds=lease_seconds)
 
 
-def was_claimed(session: Session, job: ClaimedJob) -> bool:
+def was_claimed(session: Session | Connection, job: ClaimedJob) -> bool:
     """Whether the claim that was to give this job happened, and nothing has come after it."""
     as_written = (Job.fence == job.fence, Job.worker == job.worker, Job.claimed_at == job.claimed_at)
     held = select(Job.id).where(Job.id == job.id, Job.state == JobState.RUNNING, *as_written)

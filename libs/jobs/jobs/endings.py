@@ -4,17 +4,22 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from common.db import Database, run_write
 from common.db.retry import is_conflict, is_connection_lost, is_refused
+from common.db.sessions import WriteSession
 from common.errors import DomainError
 from pydantic import BaseModel
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from jobs import transitions
 from jobs.backoff import backoff_seconds
 from jobs.errors import DeadlineExceeded, JobCancelled, JobInterrupted, LeaseLost, TimeLimitExceeded
 from jobs.files.errors import FileDamaged, PieceMissing
-from jobs.states import Outcome
+from jobs.models.job import Job
+from jobs.states import JobState, Outcome
 from jobs.transitions import Error, Lease
 
 MAX_RESULT_BYTES = 64 * 1024
@@ -41,27 +46,58 @@ class Ending:
     transition: Callable[[Session, Lease], bool]
     error: Error | None = None
 
-    def write(self, session: Session, lease: Lease) -> Outcome | None:
+    def write(self, database: Database, lease: Lease) -> Outcome | None:
         """Return how the attempt ended: as meant, or cancelled where its owner asked for that meanwhile.
 
-        None if the lease is lost. Commits nothing.
+        None if the lease is lost.
         """
+
+        def work(session: WriteSession) -> Outcome | None:
+            outcome = self._written(session, lease)
+            session.commit()
+            return outcome
+
+        return run_write(database, work)
+
+    def _written(self, session: Session, lease: Lease) -> Outcome | None:
         if self.transition(session, lease):
             return self.outcome
         queued_again = self.outcome in {Outcome.RETRIED, Outcome.RELEASED}
         return Outcome.CANCELLED if queued_again and transitions.stop_cancelled(session, lease) else None
 
 
+@dataclass(frozen=True)
+class Success:
+    """The end of most attempts, written by a single statement."""
+
+    result: dict[str, Any] | None
+    outcome = Outcome.SUCCEEDED
+    error = None
+
+    def write(self, database: Database, lease: Lease) -> Outcome | None:
+        """As of any ending, and succeeded, too, where this was written before and nobody answered."""
+        with database.statement_engine.connect() as connection:
+            if transitions.succeed(connection, lease, self.result) or has_succeeded(connection, lease):
+                return self.outcome
+        return None
+
+
+def has_succeeded(connection: Connection, lease: Lease) -> bool:
+    """Whether the job ended by this very lease: nobody else ever has its fence."""
+    ended = (Job.state == JobState.SUCCEEDED, Job.fence == lease.fence)
+    return connection.scalars(select(Job.id).where(Job.id == lease.job_id, *ended)).first() is not None
+
+
 RELEASED = Ending(Outcome.RELEASED, transitions.release)
 CANCELLED = Ending(Outcome.CANCELLED, transitions.stop_cancelled)
 
 
-def of_result(result: BaseModel | None) -> Ending:
+def of_result(result: BaseModel | None) -> Ending | Success:
     """Succeeded, unless the result is over 64 KiB: that belongs into a file."""
     text = "null" if result is None else result.model_dump_json()
     if len(text.encode()) > MAX_RESULT_BYTES:
         return failed("result-too-large", f"The job's result has more than {MAX_RESULT_BYTES} bytes.")
-    return Ending(Outcome.SUCCEEDED, partial(transitions.succeed, result=json.loads(text)))
+    return Success(json.loads(text))
 
 
 def of_error(error: BaseException, budget: Budget) -> Ending:

@@ -10,7 +10,19 @@ from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, Table, Update, bindparam, case, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Table,
+    Update,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from jobs.attempt_records import record_attempt
@@ -50,7 +62,7 @@ class Notice:
 
 
 def claim(
-    session: Session,
+    session: Session | Connection,
     job_id: UUID,
     worker: str,
     lease_seconds: float,
@@ -108,9 +120,13 @@ def guard(session: Session, lease: Lease) -> bool:
     return session.scalars(select(Job.id).where(*_held(lease)).with_for_update()).first() is not None
 
 
-def succeed(session: Session, lease: Lease, result: dict[str, Any] | None) -> bool:
+def succeed(session: Session | Connection, lease: Lease, result: dict[str, Any] | None) -> bool:
+    """End a job that is done. Nothing leaves this state, so that its row is the record of the attempt, too.
+
+    So it is one conditional UPDATE, which needs no transaction around it.
+    """
     ended = {"job_id": lease.job_id, "fence_held": lease.fence, "what_came_out": result}
-    return _happened(session, _SUCCEED, ended) and _record(session, lease, Outcome.SUCCEEDED)
+    return _happened(session, _SUCCEED, ended)
 
 
 def fail(session: Session, lease: Lease, error: Error) -> bool:
@@ -234,11 +250,9 @@ def _leave(
     values: dict[str, Any],
 ) -> bool:
     left = update(Job).where(*_held(lease), *conditions).values(lease_until=None, **values)
-    return _happened(session, left) and _record(session, lease, outcome, was_given_back="attempt" in values)
-
-
-def _record(session: Session, lease: Lease, outcome: Outcome, *, was_given_back: bool = False) -> bool:
-    record_attempt(session, lease, outcome, was_given_back=was_given_back)
+    if not _happened(session, left):
+        return False
+    record_attempt(session, lease, outcome, was_given_back="attempt" in values)
     return True
 
 
@@ -246,7 +260,7 @@ _UNSYNCED: dict[str, Any] = {"execution_options": {"synchronize_session": False}
 """Rows are read again where they are needed; matching objects in the session against an UPDATE would cost a query."""
 
 
-def _happened(session: Session, statement: Update, parameters: dict[str, Any] | None = None) -> bool:
+def _happened(session: Session | Connection, statement: Update, parameters: dict[str, Any] | None = None) -> bool:
     return cast("CursorResult[Any]", session.execute(statement, parameters, **_UNSYNCED)).rowcount == 1
 
 

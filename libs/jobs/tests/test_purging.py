@@ -12,6 +12,7 @@ from jobs.files import FileStore, JobFile, JobFileChunk
 from jobs.models import Job, JobAttempt, JobEffect
 from jobs.states import JobState
 from jobs.testing import StoreHarness
+from jobs.transitions import Lease
 from prometheus_client import REGISTRY
 from sqlalchemy import func, select, text
 
@@ -22,6 +23,10 @@ ENDS = {"succeeded": transitions.succeed, "failed": transitions.fail, "dead": tr
 def ended(store: StoreHarness, state: str = "succeeded", days_ago: float = 8) -> Any:
     """A job that ended so long ago, with a file, an attempt and an effect."""
     lease = store.start()
+    if state == "succeeded":  # its last attempt is its own row, so it gets another
+        store.transition(transitions.retry, lease, ERROR, 0)
+        lease = Lease(lease.job_id, 2)
+        assert store.claim(lease.job_id) == lease
     with store.database.write() as session:
         FileStore(chunk_bytes=10).append(session, lease.job_id, "f", b"x" * 25, owner_id=store.owner_id)
         begin(session, lease, "send")

@@ -36,8 +36,10 @@ class Database:
         self._reads = sessionmaker(self._read_engine, class_=ReadSession, autoflush=False)
         # Objects stay usable after the commit: a refresh would cost another transaction.
         self._writes = sessionmaker(self.engine, class_=WriteSession, expire_on_commit=False)
-        statements = self.engine.execution_options(**{WITHOUT_TRANSACTION: True})
-        self._statements = sessionmaker(statements, class_=WriteSession, autoflush=False, expire_on_commit=False)
+        self._statement_engine = self.engine.execution_options(**{WITHOUT_TRANSACTION: True})
+        self._statements = sessionmaker(
+            self._statement_engine, class_=WriteSession, autoflush=False, expire_on_commit=False
+        )
         _databases.add(self)
 
     @property
@@ -54,6 +56,11 @@ class Database:
     def read_engine(self) -> Engine:
         """The engine of the read sessions, for Core reads without a session."""
         return self._read_engine
+
+    @property
+    def statement_engine(self) -> Engine:
+        """The engine of `statements()`, for Core statements without a session; each commits by itself."""
+        return self._statement_engine
 
     def new_session(self, *, read_only: bool) -> Session:
         """A session the caller closes. Read sessions refuse every write; write sessions roll back unless committed."""

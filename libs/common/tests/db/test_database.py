@@ -191,6 +191,15 @@ def test_core_reads_work_on_the_read_engine(library):
     assert counted.total == 1
 
 
+def test_core_statements_commit_one_by_one_on_the_statement_engine(library):
+    library.database.warm()
+    with statements(library.database) as counted, library.database.statement_engine.connect() as connection:
+        connection.execute(insert(library.Author).values(id=uuid4(), name="Ada"))
+        with library.database.read() as other:
+            assert other.scalars(select(library.Author.name)).all() == ["Ada"]
+    assert counted.kinds == {"insert": 1, "select": 1}
+
+
 def test_a_savepoint_can_fail_alone(library):
     library.add("Ada")
     with library.database.write() as session:

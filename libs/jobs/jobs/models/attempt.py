@@ -1,4 +1,4 @@
-"""One row for each attempt that has ended; the one that runs is in the job's own row."""
+"""One row for each attempt that has ended without success; the one that runs or succeeded is the job's own row."""
 
 from datetime import datetime
 from uuid import UUID

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 from sqlalchemy.orm import Session, defer
 from sqlalchemy.sql.elements import UnaryExpression
 
-from jobs.attempt_records import with_running
+from jobs.attempt_records import with_last
 from jobs.effects import list_effects
 from jobs.errors import JobNotFound
 from jobs.models import Job, JobAttempt, JobEffect
@@ -69,8 +69,8 @@ def show_job(session: Session, job_id: UUID, *, with_payload: bool = False) -> H
     job = session.scalars(query if with_payload else query.options(*_UNREAD)).one_or_none()
     if job is None:
         raise JobNotFound
-    ended = session.scalars(select(JobAttempt).where(JobAttempt.job_id == job_id).order_by(JobAttempt.fence)).all()
-    return History(job, with_running(job, ended), list_effects(session, job_id))
+    written = session.scalars(select(JobAttempt).where(JobAttempt.job_id == job_id).order_by(JobAttempt.fence)).all()
+    return History(job, with_last(job, written), list_effects(session, job_id))
 
 
 def _page_of_kind(

@@ -3,7 +3,8 @@
 No key of it is unique, so that an effect that happened twice is there twice.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
@@ -12,6 +13,7 @@ from uuid import UUID
 from common.clock import utc_now
 from common.db import Database
 from common.ids import new_id
+from jobs.attempt_records import with_last
 from jobs.models import Job, JobAttempt
 from jobs.states import JobState, Outcome
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
@@ -128,12 +130,10 @@ def fill_with_old_jobs(database: Database, owner_id: UUID, count: int, days: flo
         "started_at": then,
         "finished_at": then,
     }
-    attempt = {"fence": 1, "attempt": 1, "worker": "w", "started_at": then, "ended_at": then, "outcome": "succeeded"}
     for begin in range(0, count, BATCH):
         ids = [new_id() for _ in range(min(BATCH, count - begin))]
         with database.write() as session:
             session.execute(insert(Job), [{"id": each, **same} for each in ids])
-            session.execute(insert(JobAttempt), [{"job_id": each, **attempt} for each in ids])
             session.commit()
 
 
@@ -142,7 +142,8 @@ def judge(database: Database, accepted: set[UUID]) -> Verdict:
     with database.read() as session:
         jobs = list(session.scalars(select(Job)))
         entries = Counter((row.job_id, row.step) for row in session.execute(select(LEDGER)))
-        attempts = [each for each in session.scalars(select(JobAttempt)) if each.ended_at]
+        written = _by_job(session.scalars(select(JobAttempt)))
+    attempts = [each for job in jobs for each in with_last(job, written[job.id]) if each.ended_at]
     ended = Counter(each.job_id for each in attempts)
     steps = dict.fromkeys(accepted, 1) | {job.id: job.payload.get("steps", 1) for job in jobs}
     wanted = {(str(job_id), step + 1) for job_id, count in steps.items() for step in range(count)}
@@ -165,6 +166,13 @@ def judge(database: Database, accepted: set[UUID]) -> Verdict:
 def end_to_end_seconds(job: Job) -> float:
     """From accepted to finished; 0 for a job that is not finished."""
     return (job.finished_at - job.created_at).total_seconds() if job.finished_at else 0
+
+
+def _by_job(attempts: Iterable[JobAttempt]) -> defaultdict[UUID, list[JobAttempt]]:
+    found = defaultdict[UUID, list[JobAttempt]](list)
+    for each in attempts:
+        found[each.job_id].append(each)
+    return found
 
 
 def _length(attempt: JobAttempt) -> float:
