@@ -6,8 +6,8 @@ again, by the dispatcher, and long before that; so a worker asks the broker for 
 What it still holds when it stops it gives back, from memory.
 
 When the connection breaks while a job runs, kombu 5.7 closes the transport and then gives the job's message back
-through it: an AttributeError, which Celery takes as unrecoverable, so the worker exits. That does not matter either:
-one message too many finds nothing to claim.
+through it: an AttributeError, which Celery takes as unrecoverable, so the worker would exit. Here that is a line in the
+log: the dispatcher sends another message where one is missing, and one too many finds nothing to claim.
 """
 
 from collections import OrderedDict

@@ -93,7 +93,7 @@ def test_a_stop_hands_running_jobs_back_and_leaves_no_process_and_no_port(
     eventually(lambda: store.job(job_id).checkpoint)
     tree = psutil.Process(stack.worker.pid).children(recursive=True)
     stack.dispatcher.send_signal(signal.Signals[stop])
-    assert stack.dispatcher.wait(timeout=5) == 0
+    assert stack.dispatcher.wait(timeout=15) == 0  # the grace period of its pod
     if broker == "frozen":
         stack.freeze_broker()
         time.sleep(3)  # what the worker wants to say to it meanwhile must not hold up the stop
