@@ -31,10 +31,10 @@ class ClaimedJob:
     worker: str
 
 
-_WRITTEN = {"attempt", "fence", "claimed_at", "worker"}
-"""By the claim itself."""
+_KNOWN = {"id", "attempt", "fence", "claimed_at", "worker"}
+"""By the message, or written by the claim itself."""
 
 READ: tuple[ColumnElement[Any], ...] = tuple(
-    Job.__table__.c[field.name] for field in fields(ClaimedJob) if field.name not in _WRITTEN
+    Job.__table__.c[field.name] for field in fields(ClaimedJob) if field.name not in _KNOWN
 )
-"""The columns whose values the claim leaves as they are."""
+"""The columns that are to be read: the claim leaves their values as they are."""

@@ -18,21 +18,27 @@ class database_time(FunctionElement[datetime]):  # noqa: N801 - reads as a funct
     type = UTCDateTime()
 
     def __init__(self, offset_seconds: float | BindParameter[float] = 0.0) -> None:
-        given = isinstance(offset_seconds, BindParameter)
-        super().__init__(offset_seconds if given else bindparam(None, offset_seconds, type_=Double()))
+        if isinstance(offset_seconds, BindParameter):
+            super().__init__(offset_seconds)
+        elif offset_seconds:
+            super().__init__(bindparam(None, offset_seconds, type_=Double()))
+        else:
+            super().__init__()  # in statements that are sent for each job a parameter less counts
 
 
 @compiles(database_time, "mysql")
 def _mysql(element: database_time, compiler: SQLCompiler, **kw: Any) -> str:
+    if not len(element.clauses):
+        return "UTC_TIMESTAMP(6)"
     offset = compiler.process(element.clauses, **kw)
     return f"TIMESTAMPADD(MICROSECOND, ROUND({offset} * 1000000), UTC_TIMESTAMP(6))"
 
 
 @compiles(database_time, "sqlite")
 def _sqlite(element: database_time, compiler: SQLCompiler, **kw: Any) -> str:
-    offset = compiler.process(element.clauses, **kw)
+    offset = f", {compiler.process(element.clauses, **kw)} || ' seconds'" if len(element.clauses) else ""
     # SQLite's clock has milliseconds; three zeros give the text the width of stored times, which are compared as text.
-    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {offset} || ' seconds') || '000')"
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now'{offset}) || '000')"
 
 
 class reported_time(FunctionElement[datetime]):  # noqa: N801 - reads as a function in SQL expressions

@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    null,
     or_,
     select,
     update,
@@ -79,7 +80,8 @@ def claim(
         return None
     seen = row._asdict()
     now, fence, started_at = seen.pop("now"), seen.pop("fence"), seen.pop("started_at")
-    job = ClaimedJob(**seen | {"fence": fence + 1, "attempt": seen["attempt"] + 1, "claimed_at": now, "worker": worker})
+    written = {"fence": fence + 1, "attempt": seen["attempt"] + 1, "claimed_at": now, "worker": worker}
+    job = ClaimedJob(id=job_id, **seen | written)
     taken = {
         "job_id": job_id,
         "seen_fence": fence,
@@ -294,9 +296,9 @@ _SUCCEED = (
     .where(*_held(Lease(cast("UUID", bindparam("job_id")), cast("int", bindparam("fence_held")))))
     .values(
         state=JobState.SUCCEEDED,
-        lease_until=None,
+        lease_until=null(),
         finished_at=database_time(),
         result=bindparam("what_came_out"),
-        error=None,
+        error=null(),
     )
 )
