@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # who only enqueues does not load what a worker needs
 Handler = Callable[["JobContext", Any], BaseModel | None]
 Effects = Literal["database", "at_least_once", "at_most_once"]
 
+MAX_NAME_CHARACTERS = 40
+"""A relay names its step after the store and the kind, in 64 characters."""
 DEFAULT_QUEUE = "default"
 BULK_QUEUE = "bulk"
 """For jobs of minutes: a worker keeps a process free of them, so that short jobs do not wait for them."""
@@ -48,6 +50,8 @@ class Declaration:
     effects: Effects = "database"
 
     def __post_init__(self) -> None:
+        if not 0 < len(self.name) <= MAX_NAME_CHARACTERS:
+            raise ValueError(f"{self.name}: the name of a kind has 1 to {MAX_NAME_CHARACTERS} characters")
         if not 0 < self.soft_limit < self.hard_limit:
             raise ValueError(f"{self.name}: the soft limit has to be above 0 and below the hard one")
         if self.max_attempts < 1:
@@ -102,5 +106,5 @@ def job_kind(
     hard_limit: float = 900,
     effects: Effects = "database",
 ) -> Declaration:
-    """Declare a kind; what comes back decorates its handler. Raises ValueError for limits that make no sense."""
+    """Declare a kind; what comes back decorates its handler. Raises ValueError for a name or limits that make no sense."""
     return Declaration(name, version, payload, queue, max_attempts, soft_limit, hard_limit, effects)

@@ -62,6 +62,12 @@ def test_limits_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
         kind(**options)
 
 
+@pytest.mark.parametrize("name", ["", "k" * 41])
+def test_a_name_that_no_step_of_a_relay_could_hold_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="1 to 40 characters"):
+        job_kind(name, 1, payload=Numbers)
+
+
 def test_the_longest_hard_limit_bounds_all_kinds() -> None:
     registry = Registry()
     assert registry.longest_hard_limit_seconds == 900

@@ -36,11 +36,11 @@ def expire_leases(store: str, database: Database) -> bool:
     """Take the jobs whose lease ran out from their workers, one batch of them; return whether there may be more."""
     with database.read_engine.connect() as connection:
         leases = [Lease(*row) for row in connection.execute(_SILENT)]
-    _each(store, {lease.job_id: partial(_expire, store, database, lease) for lease in leases})
-    return len(leases) == BATCH
+    swept = _each(store, {lease.job_id: partial(_expire, store, database, lease) for lease in leases})
+    return swept == BATCH
 
 
-def _expire(store: str, database: Database, lease: Lease) -> None:
+def _expire(store: str, database: Database, lease: Lease) -> bool:
     def work(session: WriteSession) -> JobState | None:
         if not _is_free(session, lease.job_id):
             return None
@@ -50,11 +50,12 @@ def _expire(store: str, database: Database, lease: Lease) -> None:
 
     state = run_write(database, work)
     if state is None:
-        return
+        return False
     metrics.lease_expired.labels(store).inc()
     if state is JobState.DEAD:
         metrics.dead.labels(store).inc()
     log.warning("lease_expired", store=store, job_id=str(lease.job_id), fence=lease.fence, state=state)
+    return True
 
 
 def fail_overdue(store: str, database: Database) -> bool:
@@ -62,28 +63,33 @@ def fail_overdue(store: str, database: Database) -> bool:
     overdue = select(Job.id).where(Job.state == JobState.QUEUED, Job.deadline_at <= database_time())
     with database.read() as session:
         job_ids = list(session.scalars(overdue.limit(BATCH)))
-    _each(store, {job_id: partial(_fail_overdue, store, database, job_id) for job_id in job_ids})
-    return len(job_ids) == BATCH
+    swept = _each(store, {job_id: partial(_fail_overdue, store, database, job_id) for job_id in job_ids})
+    return swept == BATCH
 
 
-def _fail_overdue(store: str, database: Database, job_id: UUID) -> None:
+def _fail_overdue(store: str, database: Database, job_id: UUID) -> bool:
     def work(session: WriteSession) -> bool:
         happened = _is_free(session, job_id) and transitions.fail_overdue(session, job_id)
         session.commit()
         return happened
 
-    if run_write(database, work):
+    failed = run_write(database, work)
+    if failed:
         log.warning("job_overdue", store=store, job_id=str(job_id))
+    return failed
 
 
-def _each(store: str, sweeps: Mapping[UUID, Callable[[], None]]) -> None:
+def _each(store: str, sweeps: Mapping[UUID, Callable[[], bool]]) -> int:
+    """How many were swept: a batch that cannot be is no reason to look again without a pause."""
+    swept = 0
     for job_id, sweep in sweeps.items():
         try:
-            sweep()
+            swept += sweep()
         except (OperationalError, InterfaceError):
             raise  # the database is away, for all of them
         except Exception:
             log.exception("job_not_swept", store=store, job_id=str(job_id))
+    return swept
 
 
 def _is_free(session: Session, job_id: UUID) -> bool:
