@@ -25,6 +25,7 @@ PURGED = 100_000
 
 def test_jobs_that_kill_their_process_die_and_cost_the_others_little(plant: Plant, figures: Figures) -> None:
     plant.start()
+    warm = work_steadily(plant)  # a process connects and imports with its first jobs
     before = work_steadily(plant)
     poison = [plant.accept(Work(steps=0), POISON) for _ in range(3)]
     beside = work_steadily(plant)
@@ -36,7 +37,7 @@ def test_jobs_that_kill_their_process_die_and_cost_the_others_little(plant: Plan
     )
     for job_id in poison:
         assert (plant.store.job(job_id).state, plant.store.job(job_id).crash_count) == (JobState.DEAD, 3)
-    verdict = plant.judge(before | beside | after)
+    verdict = plant.judge(warm | before | beside | after)
     assert (verdict.lost, verdict.doubled) == (frozenset(), frozenset())
     assert verdict.failed == {str(job_id) for job_id in poison}
     assert plant.errors_without_job() == []
