@@ -106,5 +106,5 @@ def job_kind(
     hard_limit: float = 900,
     effects: Effects = "database",
 ) -> Declaration:
-    """Declare a kind; what comes back decorates its handler. Raises ValueError for a name or limits that make no sense."""
+    """Declare a kind; what comes back decorates its handler. Raises ValueError for what makes no sense."""
     return Declaration(name, version, payload, queue, max_attempts, soft_limit, hard_limit, effects)
