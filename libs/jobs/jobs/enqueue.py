@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common.ids import new_id
 from pydantic import BaseModel
-from sqlalchemy import CursorResult, Double, Insert, Table, Text, bindparam, func, insert, or_, select
+from sqlalchemy import Double, Insert, Table, Text, bindparam, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from jobs.database_time import database_time, read_reported_time, reported_time
@@ -98,8 +98,9 @@ def _stored(payload: BaseModel) -> str:
 
 def _insert(session: Session, values: dict[str, Any]) -> datetime | None:
     """Write the row and return when that was by the database's clock; None where its owner has too many jobs."""
-    statement = _INSERTS[session.get_bind().dialect.name]
-    return read_reported_time(cast("CursorResult[Any]", session.execute(statement, values)))
+    # By the connection: the session would look for mappers first, and for objects the statement might change.
+    connection = session.connection()
+    return read_reported_time(connection.execute(_INSERTS[connection.dialect.name], values))
 
 
 # Made once, of columns instead of the model: made for each job, it would take longer than the database does. The limit
