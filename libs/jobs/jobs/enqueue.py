@@ -1,4 +1,7 @@
-"""Accepting a job: one INSERT and nothing else, in the transaction of the business rows it belongs to."""
+"""Accepting a job: one INSERT and nothing else, in the transaction of the business rows it belongs to.
+
+A job that is all there is to write needs no transaction: `run_statement` saves the round trips of BEGIN and COMMIT.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +10,8 @@ from uuid import UUID
 
 from common.ids import new_id
 from pydantic import BaseModel
-from sqlalchemy import Double, Insert, Table, Text, bindparam, func, insert, or_, select
+from sqlalchemy import Connection, Double, Insert, Table, Text, bindparam, func, insert, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from jobs.database_time import database_time, read_reported_time, reported_time
@@ -31,7 +35,7 @@ class AcceptedJob:
 
 
 def enqueue(
-    session: Session,
+    session: Session | Connection,
     *,
     owner_id: UUID,
     kind: Declaration | Kind,
@@ -54,13 +58,14 @@ def enqueue(
 
     With `max_unfinished` an owner who has that many queued and running jobs gets TooManyJobs. Requests at the same
     moment do not see each other, so there may be as many more as there are requests of one owner at once.
-    `job_id` is for who had to know the id before.
+    `job_id` is for who had to know the id before: where it was accepted already, because the answer of an earlier try
+    was lost, that job is returned and nothing is written.
     """
     declared = kind.declaration if isinstance(kind, Kind) else kind
     _check(declared, payload, idempotency_key)
-    job_id = job_id or new_id()
+    accepted_id = job_id or new_id()
     values = {
-        "id": job_id,
+        "id": accepted_id,
         "owner_id": owner_id,
         "kind": declared.name,
         "kind_version": declared.version,
@@ -75,10 +80,12 @@ def enqueue(
         "deadline_seconds": deadline_seconds,
         "max_unfinished": max_unfinished,
     }
-    created_at = _insert(session, values)
+    # By the connection: the session would look for mappers first, and for objects the statement might change.
+    connection = session.connection() if isinstance(session, Session) else session
+    created_at = _insert(connection, values) if job_id is None else _insert_once(connection, values)
     if created_at is None:
         raise TooManyJobs(cast("int", max_unfinished), RETRY_AFTER_SECONDS)
-    return AcceptedJob(job_id, declared.name, created_at)
+    return AcceptedJob(accepted_id, declared.name, created_at)
 
 
 def _check(declared: Declaration, payload: BaseModel, idempotency_key: str | None) -> None:
@@ -96,11 +103,25 @@ def _stored(payload: BaseModel) -> str:
     return text
 
 
-def _insert(session: Session, values: dict[str, Any]) -> datetime | None:
+def _insert(connection: Connection, values: dict[str, Any]) -> datetime | None:
     """Write the row and return when that was by the database's clock; None where its owner has too many jobs."""
-    # By the connection: the session would look for mappers first, and for objects the statement might change.
-    connection = session.connection()
     return read_reported_time(connection.execute(_INSERTS[connection.dialect.name], values))
+
+
+def _insert_once(connection: Connection, values: dict[str, Any]) -> datetime | None:
+    """As `_insert`; where the row is there already, as it counts among those of its owner, when it was written."""
+    try:
+        created_at = _insert(connection, values)
+    except IntegrityError:
+        if (before := _written_before(connection, values)) is None:
+            raise  # its idempotency key is that of another job
+        return before
+    return created_at or _written_before(connection, values)
+
+
+def _written_before(connection: Connection, values: dict[str, Any]) -> datetime | None:
+    same = (_row[name] == values[name] for name in ("id", "owner_id", "kind"))
+    return connection.scalars(select(_row.created_at).where(*same)).first()
 
 
 # Made once, of columns instead of the model: made for each job, it would take longer than the database does. The limit

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import pytest
 from common.clock import utc_now
-from common.db import Database
+from common.db import Database, run_statement
 from common.ids import new_id
 from common.testing.statements import recorded, statements
+from jobs import enqueue as enqueuing
 from jobs import transitions
 from jobs.enqueue import AcceptedJob, enqueue
 from jobs.errors import IdempotencyKeyRequired, JobNotFound, PayloadTooLarge, TooManyJobs
@@ -20,8 +21,9 @@ from jobs.states import JobState
 from jobs.testing import Numbers, StoreHarness
 from jobs.use_cases import get_job
 from pydantic import BaseModel
-from sqlalchemy import select, text, update
-from sqlalchemy.exc import IntegrityError
+from pymysql import err
+from sqlalchemy import Connection, select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 
@@ -33,7 +35,7 @@ BLOB = job_kind("blob", 1, payload=Blob)
 on_mysql = pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
 
 
-def accept(session: Session, store: StoreHarness, blob: str = "x", **options: Any) -> AcceptedJob:
+def accept(session: Session | Connection, store: StoreHarness, blob: str = "x", **options: Any) -> AcceptedJob:
     return enqueue(session, owner_id=store.owner_id, kind=BLOB, payload=Blob(text=blob), **options)
 
 
@@ -264,6 +266,70 @@ def test_unfinished_jobs_are_counted_in_their_index(store: StoreHarness, *, anal
     assert (counting["key"], "Using index" in counting["Extra"]) == ("ix_jobs_state_owner_id", True)
 
 
-def test_a_relayed_job_has_the_id_that_was_given(store: StoreHarness) -> None:
+def accept_alone(store: StoreHarness, job_id: UUID, **options: Any) -> AcceptedJob:
+    return run_statement(store.database, lambda connection: accept(connection, store, job_id=job_id, **options))
+
+
+def test_a_job_has_the_id_that_was_given(store: StoreHarness) -> None:
     known = new_id()
     assert store.enqueue(job_id=known) == known == store.job(known).id
+
+
+def test_a_job_that_is_all_there_is_to_write_is_accepted_at_once(store: StoreHarness) -> None:
+    job = accept_alone(store, new_id(), max_unfinished=1)
+    stored = store.job(job.id)
+    assert (stored.state, stored.created_at) == (JobState.QUEUED, job.created_at)
+    with pytest.raises(TooManyJobs):
+        accept_alone(store, new_id(), max_unfinished=1)
+
+
+@on_mysql
+def test_it_takes_one_round_trip(store: StoreHarness) -> None:
+    store.database.warm()
+    with statements(store.database) as counted:
+        accept_alone(store, new_id(), max_unfinished=10)
+    assert counted.kinds == {"insert_select": 1}
+
+
+@pytest.mark.parametrize("max_unfinished", [None, 1, 2])
+def test_accepted_again_with_its_id_a_job_is_the_one_that_is_there(
+    store: StoreHarness, max_unfinished: int | None
+) -> None:
+    """It counts among its owner's, so that the limit may be reached by the very job that is asked for again."""
+    first = accept_alone(store, new_id(), max_unfinished=max_unfinished)
+    assert accept_alone(store, first.id, max_unfinished=max_unfinished) == first
+    with store.database.write() as session:
+        session.add(new_file(store))
+        assert accept(session, store, job_id=first.id, max_unfinished=max_unfinished) == first
+        session.commit()
+    assert (store.ids(), file_names(store)) == ([first.id], ["report.csv"])
+
+
+def test_the_id_of_another_s_job_or_a_used_key_is_no_job_of_one_s_own(store: StoreHarness) -> None:
+    first = accept_alone(store, new_id(), idempotency_key="once")
+    with pytest.raises(IntegrityError):
+        accept_alone(store, new_id(), idempotency_key="once")
+    with pytest.raises(IntegrityError):
+        store.enqueue(kind="letters", job_id=first.id)
+    store.owner_id = new_id()
+    with pytest.raises(IntegrityError):
+        accept_alone(store, first.id)
+    assert store.ids() == [first.id]
+
+
+@pytest.mark.parametrize("heard_of", ["before", "after"])
+def test_a_job_whose_acceptance_nobody_answered_is_accepted_once(
+    store: StoreHarness, monkeypatch: pytest.MonkeyPatch, heard_of: str
+) -> None:
+    insert, lost = enqueuing._insert, []  # the statement that is sent
+
+    def send(connection: Connection, values: dict[str, Any]) -> Any:
+        written = insert(connection, values) if lost or heard_of == "after" else None
+        if not lost:
+            lost.append(OperationalError("INSERT", {}, err.OperationalError(2013, "Lost connection during query")))
+            raise lost[0]
+        return written
+
+    monkeypatch.setattr(enqueuing, "_insert", send)
+    job = accept_alone(store, new_id(), max_unfinished=1)
+    assert (len(lost), store.ids(), store.job(job.id).created_at) == (1, [job.id], job.created_at)

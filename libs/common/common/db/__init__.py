@@ -5,7 +5,7 @@ from common.db.database import Database
 from common.db.engine import DatabaseURLError
 from common.db.migrations import migrate
 from common.db.reads import ReadOnlySessionError
-from common.db.retry import run_write
+from common.db.retry import run_statement, run_write
 from common.db.revisions import schema_is_current
 from common.db.sessions import ReadSession, WriteSession
 from common.db.types import UTCDateTime, UUIDBinary
@@ -21,6 +21,7 @@ __all__ = [
     "WriteSession",
     "migrate",
     "new_metadata",
+    "run_statement",
     "run_write",
     "schema_is_current",
 ]

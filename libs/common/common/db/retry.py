@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from common.db.database import Database
@@ -65,9 +66,31 @@ def run_write(database: Database, work: Callable[[WriteSession], T], *, attempts
             except DBAPIError as error:
                 if not _may_repeat(session, error):
                     raise
-        time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 # a pause, no secret
+        _pause(attempt)
     with database.write() as session:
         return work(session)
+
+
+def run_statement(database: Database, work: Callable[[Connection], T], *, attempts: int = 3) -> T:
+    """Run `work`, which writes by one statement at most, without a transaction around it, and give back its result.
+
+    It is repeated as by `run_write`, and after any lost connection, too, when nobody knows whether the statement was
+    done. So it has to be one that recognises what it did before.
+    """
+    for attempt in range(1, attempts):
+        try:
+            with database.statement_engine.connect() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            if not (is_conflict(error) or is_connection_lost(error)):
+                raise
+        _pause(attempt)
+    with database.statement_engine.connect() as connection:
+        return work(connection)
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 # a pause, no secret
 
 
 def _may_repeat(session: WriteSession, error: DBAPIError) -> bool:

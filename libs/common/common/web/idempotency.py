@@ -20,13 +20,14 @@ from hashlib import sha256
 from typing import Any
 
 from flask import Request, Response, g
+from sqlalchemy import Connection
 from structlog.contextvars import bind_contextvars
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from common.access import current_principal
 from common.clock import utc_now
-from common.db.retry import run_write
+from common.db.retry import run_statement, run_write
 from common.db.sessions import WriteSession
 from common.idempotency import Answer, IdempotencyKeyInvalid, KeyUse, keep_answer, take_key
 from common.idempotency.table import MAX_KEY_LENGTH
@@ -71,16 +72,24 @@ def taking_keys(view: View, endpoint: str, respond: Respond, *, has_body: bool) 
     return keyed
 
 
-def write_once(work: Callable[[WriteSession], Any], *, content_hash: bytes | None = None) -> WerkzeugResponse:
+def write_once(
+    work: Callable[[WriteSession], Any],
+    *,
+    content_hash: bytes | None = None,
+    as_statement: Callable[[Connection], Any] | None = None,
+) -> WerkzeugResponse:
     """Run `work` as `run_write` does and return its answer; with a key that was used before return that answer.
 
     `work` returns what a handler would; it is done and answered in one transaction with the key. A handler that reads
-    the body itself gives the hash of what it read. Raises IdempotencyKeyReused and IdempotencyKeyInUse.
+    the body itself gives the hash of what it read. `as_statement` is the same work for `run_statement`, which a request
+    without a key gets where one statement is all there is to write. Raises IdempotencyKeyReused, IdempotencyKeyInUse.
     """
     request: _KeyedRequest | None = g.get("keyed_request")
     if request is None:
         raise RuntimeError("write_once is for handlers of routes with idempotent=True")
     request.has_written = True
+    if request.key is None and as_statement:
+        return request.respond(run_statement(current_database(), as_statement))
     if request.key is None:
         return request.respond(run_write(current_database(), work))
     use = _use_of(this_request(), request.key, _content_hash(request, content_hash))

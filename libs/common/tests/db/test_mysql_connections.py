@@ -7,12 +7,12 @@ import time
 from uuid import uuid4
 
 import pytest
-from common.db import Database
+from common.db import Database, run_statement
 from common.db.engine import POOL_RECYCLE_SECONDS, make_engine
 from common.db.mysql import GREETING_TIMEOUT_SECONDS
 from common.testing.statements import statements
 from common.testing.waiting import eventually
-from sqlalchemy import make_url, select, text
+from sqlalchemy import insert, make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 pytestmark = pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
@@ -251,3 +251,10 @@ def test_an_error_of_the_statement_itself_is_not_taken_for_a_dead_connection(lon
         session.execute(text("SELECT nonsense"))
     with library.database.read() as session:
         assert connection_id(session) == first
+
+
+def test_a_statement_for_a_connection_that_died_idle_is_done_on_another(lonely):
+    library, first = lonely
+    kill(library, first)
+    run_statement(library.database, lambda via: via.execute(insert(library.Author).values(id=uuid4(), name="Ada")))
+    assert library.names() == ["Ada"]

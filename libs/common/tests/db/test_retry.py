@@ -4,11 +4,12 @@ import threading
 from uuid import uuid4
 
 import pytest
-from common.db import retry, run_write
+from common.db import retry, run_statement, run_write
 from common.db.engine import make_engine
+from common.testing.statements import statements
 from pymysql import err
 from pymysql.connections import Connection
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 
@@ -207,3 +208,49 @@ def test_work_whose_connection_was_killed_is_done_on_another(library):
 
     run_write(library.database, work)
     assert library.names() == ["Ada"]
+
+
+class Statement(Work):
+    """As `Work`, by a single statement; a failure comes before it, or after it was done and nobody heard of it."""
+
+    def __call__(self, connection):
+        self.runs += 1
+        if self.failures and not self.after_commit:
+            raise self.failures.pop(0)
+        connection.execute(insert(self.library.Author).values(id=uuid4(), name=f"run {self.runs}"))
+        if self.failures:
+            raise self.failures.pop(0)
+        return "done"
+
+
+@pytest.mark.parametrize("code", [DEADLOCK, LOCK_WAIT, LOST])
+def test_a_statement_that_was_thrown_out_is_repeated(library, code, pauses):
+    statement = Statement(library, error(code), error(code))
+    assert run_statement(library.database, statement) == "done"
+    assert library.names() == ["run 3"]
+    assert (len(pauses), max(pauses) < 0.1) == (2, True)
+
+
+def test_a_statement_is_repeated_even_where_it_may_have_been_done(library):
+    statement = Statement(library, error(LOST), after_commit=True)
+    assert run_statement(library.database, statement) == "done"
+    assert library.names() == ["run 1", "run 2"]  # so it has to be one that recognises itself
+
+
+@pytest.mark.parametrize(
+    "failures", [[error(DEADLOCK)] * 3, [error(1064)], [IntegrityError("", {}, Exception())], [ValueError("no")]]
+)
+def test_a_statement_is_given_up_like_any_work(library, failures):
+    statement = Statement(library, *failures)
+    with pytest.raises(type(failures[0])):
+        run_statement(library.database, statement)
+    assert statement.runs == len(failures)
+    assert library.names() == []
+
+
+@pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)
+def test_a_statement_takes_one_round_trip(library):
+    library.database.warm()
+    with statements(library.database) as counted:
+        run_statement(library.database, Statement(library))
+    assert counted.kinds == {"insert": 1}

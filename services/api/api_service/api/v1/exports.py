@@ -1,14 +1,19 @@
 """Exports of contacts: a job writes the file, its `result` link sends it."""
 
+from functools import partial
+
 from common.access import current_principal, require
+from common.ids import new_id
 from common.redprint import Redprint
 from common.web.context import current_traceparent
 from common.web.idempotency import write_once
+from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from api_service.api.v1.jobs import answer_accepted
 from api_service.job_store import current_job_store
-from api_service.use_cases.exports import start_export as start
+from api_service.use_cases import exports as use_cases
 from api_service.views.exports import NewExport
 from api_service.views.jobs import JobView
 
@@ -20,9 +25,16 @@ exports = Redprint("exports", url_prefix="/contacts/exports", tags=("contacts",)
 )
 def start_export(body: NewExport) -> Response:
     """Write the caller's contacts, or those with a tag, into a CSV or NDJSON file in the background."""
-    owner_id, traceparent, store = current_principal().user_id, current_traceparent(), current_job_store()
-    return write_once(
-        lambda session: answer_accepted(
-            start(session, store, owner_id=owner_id, payload=body.payload(), traceparent=traceparent)
-        )
+    start = partial(
+        use_cases.start_export,
+        store=current_job_store(),
+        job_id=new_id(),
+        owner_id=current_principal().user_id,
+        payload=body.payload(),
+        traceparent=current_traceparent(),
     )
+
+    def accept(session: Session | Connection) -> tuple[JobView, int, dict[str, str]]:
+        return answer_accepted(start(session))
+
+    return write_once(accept, as_statement=accept)

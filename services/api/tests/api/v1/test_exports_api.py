@@ -11,11 +11,14 @@ from common.clock import utc_now
 from common.db import Database
 from contacts.exports import CONTACTS_EXPORT, ExportFormat, ExportPayload, ExportResult, file_name
 from contacts.testing import Exporter, Importer
+from jobs import enqueue as enqueuing
 from jobs.dispatcher.purging import Purge, Retention
 from jobs.files import FileStore, JobFileChunk
 from jobs.models import Job
 from jobs.states import JobState
-from sqlalchemy import select, update
+from pymysql import err
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import OperationalError
 
 PATH = "/api/v1/contacts/exports"
 User = Any
@@ -66,6 +69,25 @@ def test_an_export_becomes_a_queued_job(user: User, database: Database, body: di
     payload = ExportPayload.model_validate(row.payload)
     assert (payload.format, payload.filter.tag) == (body["format"], tag)
     assert (row.owner_id, row.queue, row.kind) == (user.id, "bulk", CONTACTS_EXPORT.name)
+
+
+def test_an_export_whose_acceptance_nobody_heard_of_is_accepted_once(
+    user: User, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, lost = enqueuing._insert, []  # the statement that is sent
+
+    def send(connection: Connection, values: dict[str, Any]) -> Any:
+        written = insert(connection, values)
+        if not lost:
+            lost.append(OperationalError("INSERT", {}, err.OperationalError(2013, "Lost connection during query")))
+            raise lost[0]
+        return written
+
+    monkeypatch.setattr(enqueuing, "_insert", send)
+    job = user.post(PATH, json={"format": "csv"}).get_json()
+    with database.read() as session:
+        assert [str(job_id) for job_id in session.scalars(select(Job.id))] == [job["id"]]
+    assert user.get(job["links"]["self"]).get_json()["created_at"] == job["created_at"]
 
 
 @pytest.mark.parametrize(
