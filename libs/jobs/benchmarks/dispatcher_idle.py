@@ -2,7 +2,7 @@
 
     python libs/jobs/benchmarks/dispatcher_idle.py --url mysql+pymysql://user:password@127.0.0.1/any
 
-`--busy` measures the minute after a job instead, in which it looks each 50 ms. CPU time of this process, with both
+`--busy` measures the minute after a job instead, in which it looks each 40 ms. CPU time of this process, with both
 stores' threads; the databases' own is not in it. Nothing is published: the broker is one that takes everything.
 """
 

@@ -329,10 +329,10 @@ def test_a_broker_that_forgot_a_long_backlog_is_refilled_without_pauses(store: S
     jobs = [store.enqueue() for _ in range(5)]
     rounds = dispatcher(store, broker, Pace(batch=2, redispatch_seconds=1))
     pauses = [rounds.run_round() for _ in range(3)]
-    assert pauses == [0, 0, 0.05]
+    assert pauses == [0, 0, Pace().busy_seconds]
     broker.messages.clear()
     time.sleep(1.1)
-    assert [rounds.run_round() for _ in range(4)] == [0, 0, 0.05, 0.05]
+    assert [rounds.run_round() for _ in range(4)] == [0, 0, Pace().busy_seconds, Pace().busy_seconds]
     assert sorted(broker.messages) == sorted(jobs)
 
 
@@ -466,14 +466,14 @@ def test_an_idle_dispatcher_looks_less_often_than_a_busy_one(store: StoreHarness
     assert rounds.run_round() == 0.25
     store.enqueue()
     rounds.run_round()
-    assert rounds.run_round() == 0.05
+    assert rounds.run_round() == Pace().busy_seconds
 
 
 def test_a_full_batch_is_followed_by_the_next_without_a_pause(store: StoreHarness) -> None:
     for _ in range(3):
         store.enqueue()
     rounds = dispatcher(store, FakeBroker(), Pace(batch=2))
-    assert [rounds.run_round(), rounds.run_round()] == [0, 0.05]
+    assert [rounds.run_round(), rounds.run_round()] == [0, Pace().busy_seconds]
 
 
 def test_a_dispatcher_told_to_stop_does_so_at_once_and_leaves_the_rest_unmarked(

@@ -37,7 +37,7 @@ SENT_TOGETHER = 20
 class Pace:
     """How often a dispatcher looks, in seconds, and how many jobs it takes at once."""
 
-    busy_seconds: float = 0.05
+    busy_seconds: float = 0.04
     idle_seconds: float = 0.25
     batch: int = 100
     lease_sweep_seconds: float = 1.0
