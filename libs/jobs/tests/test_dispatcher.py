@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -206,29 +207,60 @@ def test_a_duty_that_goes_on_failing_is_tried_less_often_until_it_succeeds(monke
     assert pauses == pytest.approx([0.4, 0.8, 1.6, 3.2, 5, 5, 5, 5, 1, 0.4])
 
 
-@pytest.mark.parametrize("sweep", [sweeping.expire_leases, sweeping.fail_overdue])
-def test_a_row_that_cannot_be_changed_keeps_no_other_from_being_swept(
-    store: StoreHarness, monkeypatch: pytest.MonkeyPatch, sweep: Any
-) -> None:
-    if sweep is sweeping.expire_leases:
-        jobs = [store.start().job_id for _ in range(3)]
-        for job_id in jobs:
-            store.transition(transitions.renew, transitions.Lease(job_id, 1), -1)
-    else:
-        jobs = [store.enqueue(deadline_seconds=-1) for _ in range(3)]
-    before, name = store.job(jobs[0]).state, sweep.__name__.removesuffix("_leases")
+SWEEPS = pytest.mark.parametrize("sweep", [sweeping.expire_leases, sweeping.fail_overdue])
+
+
+def jobs_to_sweep(store: StoreHarness, sweep: Any, count: int) -> list[UUID]:
+    if sweep is sweeping.fail_overdue:
+        return [store.enqueue(deadline_seconds=-1) for _ in range(count)]
+    jobs = [store.start().job_id for _ in range(count)]
+    for n, job_id in enumerate(jobs):
+        store.transition(transitions.renew, transitions.Lease(job_id, 1), n - 100)
+    return jobs
+
+
+def refuse_to_sweep(monkeypatch: pytest.MonkeyPatch, sweep: Any, jobs: Collection[UUID]) -> list[UUID]:
+    """Let their transition fail; the list tells of each that was tried."""
+    name, tried = sweep.__name__.removesuffix("_leases"), []
     original = getattr(transitions, name)
 
     def refuse(session: Any, job: Any) -> Any:
-        if getattr(job, "job_id", job) == jobs[1]:
+        if (job_id := getattr(job, "job_id", job)) in jobs:
+            tried.append(job_id)
             raise IntegrityError("INSERT", {}, Exception("Duplicate entry"))
         return original(session, job)
 
     monkeypatch.setattr(transitions, name, refuse)
+    return tried
+
+
+@SWEEPS
+def test_a_row_that_cannot_be_changed_keeps_no_other_from_being_swept(
+    store: StoreHarness, monkeypatch: pytest.MonkeyPatch, sweep: Any
+) -> None:
+    jobs = jobs_to_sweep(store, sweep, 3)
+    before = store.job(jobs[0]).state
+    refuse_to_sweep(monkeypatch, sweep, [jobs[1]])
     monkeypatch.setattr(sweeping, "BATCH", 3)
     # Not "there may be more": the row would be tried again and again without a pause.
     assert sweep("api", store.database) is False
     assert [store.job(job_id).state is before for job_id in jobs] == [False, True, False]
+
+
+@SWEEPS
+def test_batches_of_which_no_row_can_be_changed_are_passed_over(
+    store: StoreHarness, monkeypatch: pytest.MonkeyPatch, sweep: Any
+) -> None:
+    *stuck, last = jobs_to_sweep(store, sweep, 5)
+    before = store.job(last).state
+    tried = refuse_to_sweep(monkeypatch, sweep, stuck)
+    monkeypatch.setattr(sweeping, "BATCH", 2)
+    monkeypatch.setattr(sweeping, "PASSED_OVER", 1)
+    assert sweep("api", store.database) is False
+    assert (tried, store.job(last).state) == (stuck, before)  # and no more than so many in one round
+    monkeypatch.setattr(sweeping, "PASSED_OVER", 2)
+    assert sweep("api", store.database) is False
+    assert store.job(last).state is not before
 
 
 @pytest.mark.parametrize("database_backend", ["mysql"], indirect=True)

@@ -3,14 +3,15 @@
 A row that cannot be changed, because somebody holds it or for a fault of its own, keeps no other from being swept.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import structlog
 from common.db import Database, run_write
 from common.db.sessions import WriteSession
-from sqlalchemy import select
+from sqlalchemy import Integer, Row, Select, bindparam, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -23,21 +24,28 @@ from jobs.transitions import Lease
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+PASSED_OVER = 10
+"""Batches of which none can be changed that are passed over at once: those behind them must not wait for that."""
 
-# Asked each second: made once.
+# Asked each second: made once. Both in the order of the index they are found in.
 _SILENT = (
     select(Job.__table__.c.id, Job.__table__.c.fence)
     .where(Job.state == JobState.RUNNING, Job.lease_until < database_time())
-    .limit(BATCH)
+    .order_by(Job.lease_until)
+    .limit(bindparam("limit", type_=Integer()))
+    .offset(bindparam("offset", type_=Integer()))
+)
+_OVERDUE = (
+    select(Job.__table__.c.id)
+    .where(Job.state == JobState.QUEUED, Job.deadline_at <= database_time())
+    .limit(bindparam("limit", type_=Integer()))
+    .offset(bindparam("offset", type_=Integer()))
 )
 
 
 def expire_leases(store: str, database: Database) -> bool:
     """Take the jobs whose lease ran out from their workers, one batch of them; return whether there may be more."""
-    with database.read_engine.connect() as connection:
-        leases = [Lease(*row) for row in connection.execute(_SILENT)]
-    swept = _each(store, {lease.job_id: partial(_expire, store, database, lease) for lease in leases})
-    return swept == BATCH
+    return _sweep(store, database, _SILENT, lambda *row: _expire(store, database, Lease(*row)))
 
 
 def _expire(store: str, database: Database, lease: Lease) -> bool:
@@ -60,11 +68,7 @@ def _expire(store: str, database: Database, lease: Lease) -> bool:
 
 def fail_overdue(store: str, database: Database) -> bool:
     """Fail the queued jobs whose deadline has passed, one batch of them; return whether there may be more."""
-    overdue = select(Job.id).where(Job.state == JobState.QUEUED, Job.deadline_at <= database_time())
-    with database.read() as session:
-        job_ids = list(session.scalars(overdue.limit(BATCH)))
-    swept = _each(store, {job_id: partial(_fail_overdue, store, database, job_id) for job_id in job_ids})
-    return swept == BATCH
+    return _sweep(store, database, _OVERDUE, partial(_fail_overdue, store, database))
 
 
 def _fail_overdue(store: str, database: Database, job_id: UUID) -> bool:
@@ -79,17 +83,26 @@ def _fail_overdue(store: str, database: Database, job_id: UUID) -> bool:
     return failed
 
 
-def _each(store: str, sweeps: Mapping[UUID, Callable[[], bool]]) -> int:
-    """How many were swept: a batch that cannot be is no reason to look again without a pause."""
-    swept = 0
-    for job_id, sweep in sweeps.items():
-        try:
-            swept += sweep()
-        except (OperationalError, InterfaceError):
-            raise  # the database is away, for all of them
-        except Exception:
-            log.exception("job_not_swept", store=store, job_id=str(job_id))
-    return swept
+def _sweep(store: str, database: Database, found: Select[Any], change: Callable[..., bool]) -> bool:
+    """Change the first batch of which any can be changed; the rows begin with the job's id."""
+    for offset in range(0, (PASSED_OVER + 1) * BATCH, BATCH):
+        with database.read_engine.connect() as connection:
+            rows = connection.execute(found, {"limit": BATCH, "offset": offset}).all()
+        swept = sum(_changes(store, row, change) for row in rows)
+        if swept or len(rows) < BATCH:
+            # A batch that cannot be changed is no reason to look again without a pause.
+            return swept == BATCH
+    return False
+
+
+def _changes(store: str, row: Row[Any], change: Callable[..., bool]) -> bool:
+    try:
+        return change(*row)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away, for all of them
+    except Exception:
+        log.exception("job_not_swept", store=store, job_id=str(row[0]))
+        return False
 
 
 def _is_free(session: Session, job_id: UUID) -> bool:
