@@ -18,9 +18,9 @@ from common.db import Database
 from common.ids import new_id
 from jobs import transitions
 from jobs.dispatcher import picking
+from jobs.lease import Lease
 from jobs.models import Job
 from jobs.testing import StoreHarness
-from jobs.transitions import Lease
 from jobs.use_cases import list_jobs
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session

@@ -15,10 +15,10 @@ from jobs.errors import JobInterrupted, WorkerStopping
 from jobs.insist import insist, reason_of
 from jobs.keeper import LeaseKeeper
 from jobs.kinds import Kind
+from jobs.lease import Lease
 from jobs.registry import Registry
 from jobs.site import Site
 from jobs.states import Outcome
-from jobs.transitions import Lease
 
 log = structlog.get_logger(__name__)
 

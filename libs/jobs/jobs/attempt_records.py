@@ -5,7 +5,7 @@ The attempt that runs, and the one that succeeded, is the job's own row: so a cl
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import Insert, Integer, Table, bindparam, func, select
@@ -13,12 +13,10 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import Session
 
 from jobs.database_time import database_time
+from jobs.lease import Lease
 from jobs.models.attempt import JobAttempt
 from jobs.models.job import Job
 from jobs.states import JobState, Outcome
-
-if TYPE_CHECKING:
-    from jobs.transitions import Lease
 
 _IN_THE_JOB = (JobState.RUNNING, JobState.SUCCEEDED)
 """Whose last attempt is in the job's own row: no claim comes after it."""
@@ -26,7 +24,7 @@ _IN_THE_JOB = (JobState.RUNNING, JobState.SUCCEEDED)
 _COLUMNS = ("job_id", "fence", "attempt", "worker", "started_at", "ended_at", "outcome")
 
 
-def record_attempt(session: Session, lease: "Lease", outcome: Outcome, *, was_given_back: bool) -> None:
+def record_attempt(session: Session, lease: Lease, outcome: Outcome, *, was_given_back: bool) -> None:
     """Write down the attempt of this lease as ended now; the job's row was changed already.
 
     A worker of the release before this one wrote the row at its claim: then only the end is added.

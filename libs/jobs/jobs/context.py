@@ -19,10 +19,10 @@ from jobs.errors import EffectNotDeclared, LeaseLost, UnknownOutcome
 from jobs.files import FileStore
 from jobs.insist import insist
 from jobs.kinds import Declaration, Kind
+from jobs.lease import Lease
 from jobs.relay import STEPS, Relayed, relay_once, step_of
 from jobs.site import Site
 from jobs.states import EffectState
-from jobs.transitions import Lease
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from jobs import transitions
 from jobs.database_time import database_time
 from jobs.errors import LeaseLost
+from jobs.lease import Lease
 from jobs.models.effect import JobEffect
 from jobs.states import EffectState
-from jobs.transitions import Lease
 
 MAX_STEP_CHARACTERS = 64
 MAX_EXTERNAL_ID_CHARACTERS = 255

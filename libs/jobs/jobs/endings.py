@@ -18,9 +18,10 @@ from jobs import transitions
 from jobs.backoff import backoff_seconds
 from jobs.errors import DeadlineExceeded, JobCancelled, JobInterrupted, LeaseLost, TimeLimitExceeded
 from jobs.files.errors import FileDamaged, PieceMissing
+from jobs.lease import Lease
 from jobs.models.job import Job
 from jobs.states import JobState, Outcome
-from jobs.transitions import Error, Lease
+from jobs.transitions import Error
 
 MAX_RESULT_BYTES = 64 * 1024
 

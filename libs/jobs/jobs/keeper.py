@@ -14,7 +14,8 @@ from common.db.sessions import WriteSession
 
 from jobs import transitions
 from jobs.errors import DeadlineExceeded, JobCancelled, LeaseLost, TimeLimitExceeded
-from jobs.transitions import Lease, Notice
+from jobs.lease import Lease
+from jobs.transitions import Notice
 from jobs.watch import current_watch
 
 log = structlog.get_logger(__name__)

@@ -24,9 +24,9 @@ from jobs import effects
 from jobs.enqueue import enqueue
 from jobs.errors import UnknownOutcome
 from jobs.kinds import Declaration, Kind
+from jobs.lease import Lease
 from jobs.models.job import Job
 from jobs.states import EffectState
-from jobs.transitions import Lease
 
 KEY_STANDS = timedelta(hours=23)
 """A day less an hour, as the clocks of two databases may differ."""

@@ -12,11 +12,12 @@ from sqlalchemy import select, update
 from jobs.attempt_records import list_attempts
 from jobs.enqueue import enqueue
 from jobs.kinds import Declaration, Kind, job_kind
+from jobs.lease import Lease
 from jobs.models import Job, JobAttempt
 from jobs.registry import Registry
 from jobs.runner import Runner
 from jobs.stores import Stores
-from jobs.transitions import Lease, claim
+from jobs.transitions import claim
 
 
 class Numbers(BaseModel):

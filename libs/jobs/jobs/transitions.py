@@ -30,6 +30,7 @@ from jobs.attempt_records import record_attempt
 from jobs.claimed_job import READ, ClaimedJob
 from jobs.database_time import database_time
 from jobs.errors import UnknownOutcome
+from jobs.lease import Lease
 from jobs.models.job import Job
 from jobs.states import JobState, Outcome
 
@@ -44,14 +45,6 @@ Error = dict[str, str]
 
 _CRASHED = {"code": "worker-crashed", "message": f"Its worker went silent {MAX_CRASHES} times without any progress."}
 _OVERDUE = {"code": "deadline-exceeded", "message": "The job was not done by its deadline."}
-
-
-@dataclass(frozen=True)
-class Lease:
-    """The right to write for a job: valid while the row is running with this fence."""
-
-    job_id: UUID
-    fence: int
 
 
 @dataclass(frozen=True)

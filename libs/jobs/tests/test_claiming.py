@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 from jobs import transitions
 from jobs.claiming import Claim, claim_job, was_claimed
+from jobs.lease import Lease
 from jobs.registry import Registry
 from jobs.runner import Runner
 from jobs.states import JobState, Outcome
 from jobs.stores import Stores
 from jobs.testing import StoreHarness
-from jobs.transitions import Lease
 from sqlalchemy import Update
 from sqlalchemy.exc import OperationalError
 

@@ -19,6 +19,7 @@ from jobs.dispatcher.duties import Duty
 from jobs.dispatcher.gauges import Gauges
 from jobs.dispatcher.publishing import PublishError
 from jobs.kinds import job_kind
+from jobs.lease import Lease
 from jobs.models import Job
 from jobs.states import JobState
 from jobs.testing import Numbers, StoreHarness
@@ -215,7 +216,7 @@ def jobs_to_sweep(store: StoreHarness, sweep: Any, count: int) -> list[UUID]:
         return [store.enqueue(deadline_seconds=-1) for _ in range(count)]
     jobs = [store.start().job_id for _ in range(count)]
     for n, job_id in enumerate(jobs):
-        store.transition(transitions.renew, transitions.Lease(job_id, 1), n - 100)
+        store.transition(transitions.renew, Lease(job_id, 1), n - 100)
     return jobs
 
 

@@ -10,6 +10,7 @@ from jobs.context import JobContext
 from jobs.effects import list_effects
 from jobs.errors import LeaseLost, RetryJobLater
 from jobs.kinds import job_kind
+from jobs.lease import Lease
 from jobs.registry import Registry
 from jobs.runner import Runner
 from jobs.states import EffectState, JobState, Outcome
@@ -152,7 +153,7 @@ def test_a_zombie_begins_no_effect(store: StoreHarness, mail: Run) -> None:
     receiver = Receiver(knows_keys=False)
 
     def lose_the_lease(job: JobContext) -> None:
-        lease = transitions.Lease(job.job_id, 1)
+        lease = Lease(job.job_id, 1)
         assert store.transition(transitions.release, lease)
         assert store.claim(job.job_id, "another")
 
@@ -164,7 +165,7 @@ def test_an_effect_whose_lease_is_lost_meanwhile_stays_open(store: StoreHarness,
     receiver = Receiver(knows_keys=True)
 
     def lose_the_lease(key: str) -> str:
-        assert store.transition(transitions.release, transitions.Lease(last(store).id, 1))
+        assert store.transition(transitions.release, Lease(last(store).id, 1))
         return Receiver.send(receiver, key)
 
     receiver.send = lose_the_lease  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ from common.ids import new_id
 from common.testing.statements import recorded
 from jobs import transitions
 from jobs.errors import JobNotFound
+from jobs.lease import Lease
 from jobs.models import JobEffect
 from jobs.states import EffectState, JobState
 from jobs.testing import StoreHarness
@@ -50,7 +51,7 @@ def test_jobs_of_a_state_are_listed_by_their_end_the_last_first(store: StoreHarn
     waiting = [store.enqueue() for _ in range(3)]
     ended = [leases[n].job_id for n in (2, 0, 3)]
     for job_id in ended:
-        store.transition(transitions.die, transitions.Lease(job_id, 1), ERROR)
+        store.transition(transitions.die, Lease(job_id, 1), ERROR)
     moment = store.job(ended[0]).finished_at
     for job_id in ended[:2]:  # two ended at one moment: the id decides
         store.change(job_id, finished_at=moment)

@@ -7,8 +7,8 @@ import pytest
 from common.testing.waiting import eventually
 from jobs.errors import LeaseLost
 from jobs.keeper import LeaseKeeper, Timing
+from jobs.lease import Lease
 from jobs.testing import StoreHarness
-from jobs.transitions import Lease
 
 
 def test_a_deaf_handler_is_ended_at_its_hard_limit_though_its_lease_is_lost(

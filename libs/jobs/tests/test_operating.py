@@ -6,6 +6,7 @@ import pytest
 from common.ids import new_id
 from jobs import transitions
 from jobs.errors import JobNotFound, JobNotRedrivable
+from jobs.lease import Lease
 from jobs.models import Job
 from jobs.states import JobState
 from jobs.testing import StoreHarness
@@ -36,7 +37,7 @@ def test_a_job_that_ended_badly_gets_a_new_budget_and_keeps_its_checkpoint(store
     assert (job.checkpoint, job.deadline_at, job.finished_at) == ({"row": 7}, None, None)
     assert (job.redrive_count, job.redriven_by) == (1, "ann@example.org")
     assert job.redriven_at is not None
-    assert store.claim(lease.job_id) == transitions.Lease(lease.job_id, 2)
+    assert store.claim(lease.job_id) == Lease(lease.job_id, 2)
     assert len(store.attempts(lease.job_id)) == 2
 
 

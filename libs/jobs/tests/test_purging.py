@@ -9,10 +9,10 @@ from jobs.dispatcher import purging
 from jobs.dispatcher.purging import Purge, Retention
 from jobs.effects import begin
 from jobs.files import FileStore, JobFile, JobFileChunk
+from jobs.lease import Lease
 from jobs.models import Job, JobAttempt, JobEffect
 from jobs.states import JobState
 from jobs.testing import StoreHarness
-from jobs.transitions import Lease
 from prometheus_client import REGISTRY
 from sqlalchemy import func, select, text
 

@@ -12,6 +12,7 @@ from jobs.context import JobContext
 from jobs.errors import PermanentJobError, RetryJobLater
 from jobs.keeper import Timing
 from jobs.kinds import Kind, job_kind
+from jobs.lease import Lease
 from jobs.registry import Registry
 from jobs.runner import Runner
 from jobs.states import JobState, Outcome
@@ -216,7 +217,7 @@ def test_progress_without_chunks_is_shown_and_written_at_most_once_a_second(stor
 
 def test_a_zombie_shows_no_progress(store: StoreHarness, run: Any) -> None:
     def handler(job: JobContext, payload: Numbers) -> None:
-        store.transition(transitions.release, transitions.Lease(job.job_id, 1))
+        store.transition(transitions.release, Lease(job.job_id, 1))
         job.progress(1, 2, "pages")
 
     assert run(handler) is None
@@ -331,7 +332,7 @@ def test_a_cancelled_job_that_fails_meanwhile_is_not_run_again(store: StoreHarne
 def test_the_heartbeat_keeps_the_lease_of_a_long_job(store: StoreHarness, run: Any) -> None:
     def handler(job: JobContext, payload: Numbers) -> None:
         time.sleep(1.2)
-        assert store.transition(transitions.expire, transitions.Lease(job.job_id, 1)) is None
+        assert store.transition(transitions.expire, Lease(job.job_id, 1)) is None
         job.check()
 
     assert run(handler, timing=Timing(lease_seconds=1, heartbeat_seconds=0.2)) is Outcome.SUCCEEDED

@@ -27,10 +27,10 @@ from jobs import testing, transitions
 from jobs.dispatcher import picking
 from jobs.dispatcher.picking import Picked
 from jobs.errors import UnknownOutcome
+from jobs.lease import Lease
 from jobs.models import Job, JobAttempt
 from jobs.states import JobState
 from jobs.testing import StoreHarness
-from jobs.transitions import Lease
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError, MultipleResultsFound
 

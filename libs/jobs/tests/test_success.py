@@ -10,13 +10,13 @@ from common.testing.statements import statements
 from jobs import transitions
 from jobs.context import JobContext
 from jobs.kinds import job_kind
+from jobs.lease import Lease
 from jobs.models import JobAttempt
 from jobs.registry import Registry
 from jobs.runner import Runner
 from jobs.states import JobState, Outcome
 from jobs.stores import Stores
 from jobs.testing import Numbers, StoreHarness
-from jobs.transitions import Lease
 from prometheus_client import REGISTRY
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import OperationalError

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from common.ids import new_id
 from jobs import transitions
+from jobs.lease import Lease
 from jobs.states import JobState, Outcome
 from jobs.testing import StoreHarness
-from jobs.transitions import Lease
 
 ERROR = {"code": "handler-error", "message": "It broke."}
 

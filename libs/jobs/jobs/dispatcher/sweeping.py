@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from jobs import metrics, transitions
 from jobs.database_time import database_time
+from jobs.lease import Lease
 from jobs.models.job import Job
 from jobs.states import JobState
-from jobs.transitions import Lease
 
 log = structlog.get_logger(__name__)
 

@@ -9,6 +9,7 @@ import pytest
 from jobs import transitions
 from jobs.cli import output, watching
 from jobs.cli.watching import Look, watch_store
+from jobs.lease import Lease
 from jobs.testing import StoreHarness
 from rich.console import Console
 
@@ -105,7 +106,7 @@ def test_plain_lines_are_written_when_something_changed(
 
 
 def transitions_end(store: StoreHarness, job_id: Any) -> None:
-    store.transition(transitions.succeed, transitions.Lease(job_id, 1), None)
+    store.transition(transitions.succeed, Lease(job_id, 1), None)
 
 
 def test_ctrl_c_ends_it_without_a_word(store: StoreHarness, monkeypatch: pytest.MonkeyPatch) -> None:

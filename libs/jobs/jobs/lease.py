@@ -1,0 +1,12 @@
+"""What a worker writes by."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write for a job: valid while the row is running with this fence."""
+
+    job_id: UUID
+    fence: int
