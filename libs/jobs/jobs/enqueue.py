@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
+from common.db.prepared import Prepared
 from common.ids import new_id
 from pydantic import BaseModel
-from sqlalchemy import Connection, Double, Insert, Table, Text, bindparam, func, insert, or_, select
+from sqlalchemy import Connection, Double, Table, Text, bindparam, func, insert, literal_column, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -105,7 +106,9 @@ def _stored(payload: BaseModel) -> str:
 
 def _insert(connection: Connection, values: dict[str, Any]) -> datetime | None:
     """Write the row and return when that was by the database's clock; None where its owner has too many jobs."""
-    return read_reported_time(connection.execute(_INSERTS[connection.dialect.name], values))
+    if connection.dialect.name == "sqlite":
+        return read_reported_time(connection.execute(_RETURNING, values))
+    return read_reported_time(_PREPARED.execute(connection, values))
 
 
 def _insert_once(connection: Connection, values: dict[str, Any]) -> datetime | None:
@@ -157,9 +160,21 @@ _VALUES = {name: bindparam(name, type_=_row[name].type) for name in _AS_GIVEN} |
     "deadline_at": database_time(bindparam("deadline_seconds", type_=Double())),
     "created_at": reported_time(),
 }
-# READ COMMITTED lets MySQL read the others' rows for this without locking them. What is not named gets the defaults of
-# the model.
+# What every job begins with, as text: defaults of the model would be worked out for each.
+_AT_FIRST = {
+    "state": JobState.QUEUED.value,
+    "attempt": 0,
+    "crash_count": 0,
+    "fence": 0,
+    "dispatch_count": 0,
+    "redrive_count": 0,
+}
+_COLUMNS = _VALUES | {name: literal_column(repr(value), _row[name].type) for name, value in _AT_FIRST.items()}
+# READ COMMITTED lets MySQL read the others' rows for this without locking them.
 _INSERT = insert(_jobs).from_select(
-    list(_VALUES), select(*_VALUES.values()).where(or_(_limit.is_(None), _unfinished < _limit))
+    list(_COLUMNS),
+    select(*_COLUMNS.values()).where(or_(_limit.is_(None), _unfinished < _limit)),
+    include_defaults=False,
 )
-_INSERTS: dict[str, Insert] = {"mysql": _INSERT, "sqlite": _INSERT.returning(_row.created_at)}
+_PREPARED = Prepared(_INSERT)
+_RETURNING = _INSERT.returning(_row.created_at)
