@@ -10,7 +10,8 @@ what all of ours costs, of which the limit is the one part that grows: MySQL cou
 an index. Owners with different numbers of them are measured, and each keeps its number: what was accepted is finished
 at once, outside the measured time.
 
-They take turns, so that all meet the same machine; a round's ratio is that of its medians.
+They take turns in changing order, so that all meet the same machine; a round's ratio is that of its medians. A job that
+is accepted alone should take 1.5 times as long as bare at most while its owner has up to a hundred.
 """
 
 import argparse
@@ -66,11 +67,11 @@ def _compare(database: Database, rounds: int, turns: int, unfinished: list[int])
     for name in ratios[0]:
         of_rounds = [ratio[name] for ratio in ratios]
         median, least, most = statistics.median(of_rounds), min(of_rounds), max(of_rounds)
-        print(f"{name}: {median:.2f} of {least:.2f} to {most:.2f} (at most 1.5)")  # noqa: T201
+        print(f"{name}: {median:.2f} of {least:.2f} to {most:.2f}")  # noqa: T201
 
 
 def _take_turns(database: Database, works: dict[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
-    """The seconds each work took in each turn. Each turn begins with another, so that none always follows the same."""
+    """The seconds each work took in each turn; the order changes, so that none always follows the same."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     order = list(works)
     for _ in range(turns):

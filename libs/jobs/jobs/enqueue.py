@@ -52,6 +52,8 @@ def enqueue(
 ) -> AcceptedJob:
     """Write a queued job at once and return it; it is accepted when the caller commits.
 
+    On a connection of `run_statement`, which has no transaction, it is accepted at once.
+
     The job starts no earlier than `delay_seconds` from now and fails when it is not done `deadline_seconds` from now.
     Among jobs due at once a higher `priority` is handed out first. Raises PayloadTooLarge over 64 KiB of JSON,
     IdempotencyKeyRequired for a kind with effects outside the database and no key, TypeError for a payload of another

@@ -317,14 +317,14 @@ def test_the_id_of_another_s_job_or_a_used_key_is_no_job_of_one_s_own(store: Sto
     assert store.ids() == [first.id]
 
 
-@pytest.mark.parametrize("heard_of", ["before", "after"])
+@pytest.mark.parametrize("sent", ["not at all", "and done"])
 def test_a_job_whose_acceptance_nobody_answered_is_accepted_once(
-    store: StoreHarness, monkeypatch: pytest.MonkeyPatch, heard_of: str
+    store: StoreHarness, monkeypatch: pytest.MonkeyPatch, sent: str
 ) -> None:
     insert, lost = enqueuing._insert, []  # the statement that is sent
 
     def send(connection: Connection, values: dict[str, Any]) -> Any:
-        written = insert(connection, values) if lost or heard_of == "after" else None
+        written = insert(connection, values) if lost or sent == "and done" else None
         if not lost:
             lost.append(OperationalError("INSERT", {}, err.OperationalError(2013, "Lost connection during query")))
             raise lost[0]

@@ -22,8 +22,8 @@ class _Made:
 class Prepared:
     """A statement whose text is made once for each dialect.
 
-    For statements that return no rows, since what comes back is not converted, and that name every value: defaults of
-    a model are not filled in.
+    For statements that return no rows, since what comes back is not converted, that name every value, since defaults of
+    a model are not filled in, and that have no list of values.
     """
 
     def __init__(self, statement: ClauseElement) -> None:
@@ -33,7 +33,7 @@ class Prepared:
     def execute(self, connection: Connection, values: dict[str, Any]) -> CursorResult[Any]:
         """Send it with these values, one for each `bindparam` without a value of its own.
 
-        Raises KeyError where one is missing, else as `connection.execute` does.
+        Raises KeyError where one is missing, what its conversion raises, and the errors of the database.
         """
         made = self._made.get(connection.dialect) or self._make(connection.dialect)
         parameters = made.fixed | values

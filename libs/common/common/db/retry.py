@@ -75,7 +75,7 @@ def run_statement(database: Database, work: Callable[[Connection], T], *, attemp
     """Run `work`, which writes by one statement at most, without a transaction around it, and give back its result.
 
     It is repeated as by `run_write`, and after any lost connection, too, when nobody knows whether the statement was
-    done. So it has to be one that recognises what it did before.
+    done. So it has to be one that recognises what it did before. The last error does not mean that it was not done.
     """
     for attempt in range(1, attempts):
         try:

@@ -82,7 +82,8 @@ def write_once(
 
     `work` returns what a handler would; it is done and answered in one transaction with the key. A handler that reads
     the body itself gives the hash of what it read. `as_statement` is the same work for `run_statement`, which a request
-    without a key gets where one statement is all there is to write. Raises IdempotencyKeyReused, IdempotencyKeyInUse.
+    without a key gets where one statement, which recognises what it did before, is all there is to write.
+    Raises IdempotencyKeyReused and IdempotencyKeyInUse.
     """
     request: _KeyedRequest | None = g.get("keyed_request")
     if request is None:

@@ -1,6 +1,6 @@
 """A dispatcher of one store: it publishes what is due or got lost, and takes jobs from silent workers.
 
-No duty does more than one batch a round, so that a long backlog of one never keeps the others waiting.
+No duty changes more than one batch a round, so that a long backlog of one never keeps the others waiting.
 """
 
 import threading

@@ -24,10 +24,10 @@ from jobs.states import JobState
 log = structlog.get_logger(__name__)
 
 BATCH = 100
-PASSED_OVER = 10
+PASSED_OVER = 3
 """Batches of which none can be changed that are passed over at once: those behind them must not wait for that."""
 
-# Asked each second: made once. Both in the order of the index they are found in.
+# Asked each second: made once.
 _SILENT = (
     select(Job.__table__.c.id, Job.__table__.c.fence)
     .where(Job.state == JobState.RUNNING, Job.lease_until < database_time())
@@ -90,8 +90,8 @@ def _sweep(store: str, database: Database, found: Select[Any], change: Callable[
             rows = connection.execute(found, {"limit": BATCH, "offset": offset}).all()
         swept = sum(_changes(store, row, change) for row in rows)
         if swept or len(rows) < BATCH:
-            # A batch that cannot be changed is no reason to look again without a pause.
-            return swept == BATCH
+            # A batch that cannot be changed is no reason to look again without a pause; one of which some could, is.
+            return swept > 0 and len(rows) == BATCH
     return False
 
 
