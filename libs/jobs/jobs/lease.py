@@ -1,4 +1,4 @@
-"""What a worker writes by."""
+"""The lease of a job: what every write of a worker names."""
 
 from dataclasses import dataclass
 from uuid import UUID
